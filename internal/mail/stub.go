@@ -1,4 +1,0 @@
-package mail
-type ID string
-type Address struct{ LocalPart, Domain string }
-func getField(f []Field, n string) (string, bool) { return "", false }
