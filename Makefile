@@ -1,0 +1,53 @@
+# make check test is what a change must pass; .ci/run runs the rest as well.
+
+GO       ?= go
+FUZZTIME ?= 20s
+
+.PHONY: all build fmt check test race fuzz bench crash demo sample clean
+
+all: check test
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway ./cmd/gateway
+
+fmt:
+	gofmt -w cmd internal policies
+
+check:
+	@test -z "$$(gofmt -l cmd internal policies)" || { gofmt -l cmd internal policies; echo "run make fmt"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) run ./cmd/gateway check
+	$(GO) run ./cmd/gateway test
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+# Every fuzz target for FUZZTIME; go test fuzzes one target at a time.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+# Accepted and delivered messages a second, next to Postfix without content work.
+bench:
+	BENCH=1 $(GO) test -count=1 -timeout 30m -run 'TestBench' -v ./test/...
+
+# kill -9 under load at random points, then a restart.
+crash:
+	CRASH_POINTS=20 $(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./...
+
+demo:
+	$(GO) run ./cmd/gateway demo --once
+
+# The files that are made from the code.
+sample:
+	$(GO) test ./cmd/gateway -run TestSampleIsFresh -update
+
+clean:
+	rm -rf bin
