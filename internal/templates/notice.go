@@ -1,0 +1,170 @@
+package templates
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Notice is what a notice may say: when the mail was sent, to whom in codes, and what was
+// decided. It has no place for a subject, a body, a name or an address of the mail.
+type Notice struct {
+	SentAt    string   // 14:02, in the practice's time
+	MessageID string   // the gateway's id
+	Codes     []string // of the clients; empty: nobody in the register
+	TextID    string   // M05
+	Values    Values
+	Reason    string // public, where there is no exact text
+	Urgent    bool   // mentions danger and still does not go
+	Phone     string // of the practice
+	Releaser  string // given name of somebody who may release; empty: nobody is named
+}
+
+// urgentLine ends a notice about something that cannot wait.
+const urgentLine = "Urgent? Phone the client."
+
+// mailOf names the mail as people remember it: "14:02 email to C-0142".
+func (n Notice) mailOf() string {
+	s := "email"
+	if n.SentAt != "" {
+		s = n.SentAt + " email"
+	}
+	if len(n.Codes) > 0 {
+		s += " to " + list(n.Codes)
+	}
+	return s
+}
+
+// subjectOf is neutral: it may be read on a lock screen.
+func (n Notice) subjectOf(what string) string {
+	if n.SentAt == "" {
+		return "Your email: " + what
+	}
+	return "Your " + n.SentAt + " email: " + what
+}
+
+// list joins codes for a sentence, each once.
+func list(codes []string) string {
+	var out []string
+	seen := map[string]bool{}
+	for _, c := range codes {
+		if c != "" && !seen[c] {
+			seen[c] = true
+			out = append(out, c)
+		}
+	}
+	if len(out) < 2 {
+		return strings.Join(out, "")
+	}
+	return strings.Join(out[:len(out)-1], ", ") + " and " + out[len(out)-1]
+}
+
+// why is the exact text, or the public reason after start.
+func (n Notice) why(start string) (string, error) {
+	if n.TextID != "" {
+		return NoticeText(n.TextID, n.Values)
+	}
+	if n.Reason == "" {
+		return "", fmt.Errorf("a notice needs a text or a reason")
+	}
+	return start + strings.TrimRight(strings.TrimSpace(n.Reason), ".") + ".", nil
+}
+
+func (n Notice) id() []string {
+	if n.MessageID == "" {
+		return nil
+	}
+	return []string{"Message " + n.MessageID + "."}
+}
+
+// HeldNotice tells the sender that a mail waits for a person.
+func HeldNotice(n Notice) (subject string, paragraphs []string, err error) {
+	why, err := n.why("Held: ")
+	if err != nil {
+		return "", nil, err
+	}
+	out := []string{"Your " + n.mailOf() + " is held. Nothing of it has reached anybody for whom it is held.", why}
+	if n.TextID == "" {
+		out = append(out, n.whom())
+	}
+	if n.Urgent {
+		out = append(out, urgentLine)
+	}
+	return n.subjectOf("held"), append(out, n.id()...), nil
+}
+
+func (n Notice) whom() string {
+	who := n.Releaser
+	if who == "" {
+		who = "the person who releases held mail"
+	}
+	return "Ask " + who + " to send it or stop it."
+}
+
+// RefusedNotice tells the sender that a mail was not taken: phones hide the reply.
+func RefusedNotice(n Notice) (subject string, paragraphs []string, err error) {
+	why, err := n.why("Not sent: ")
+	if err != nil {
+		return "", nil, err
+	}
+	out := []string{"Your " + n.mailOf() + " was not sent to anybody.", why}
+	if n.Urgent {
+		out = append(out, urgentLine)
+	}
+	return n.subjectOf("not sent"), append(out, n.id()...), nil
+}
+
+// TellNotice tells the person whom a rule names. Held says that the mail still waits.
+func TellNotice(n Notice, held bool) (subject string, paragraphs []string, err error) {
+	out := []string{"A rule asks that you are told at once of the " + n.mailOf() + "."}
+	subject = "For you to look at: a note about an email"
+	if held {
+		why, err := n.why("Held: ")
+		if err != nil {
+			return "", nil, err
+		}
+		out = append(out, "It is held and has not gone out.", why)
+	} else {
+		out = append(out, "It has gone out without delay.")
+	}
+	if n.Urgent {
+		subject = "Urgent: an email is held"
+		out = append(out, urgentLine)
+	}
+	return subject, append(out, n.id()...), nil
+}
+
+// ReleasedNotice tells the sender that somebody else let the mail go.
+func ReleasedNotice(n Notice, by, at, reason string) (subject string, paragraphs []string, err error) {
+	if by == "" || at == "" {
+		return "", nil, fmt.Errorf("a note of a release needs who and when")
+	}
+	s := fmt.Sprintf("Released by %s at %s", by, at)
+	if len(n.Codes) > 0 {
+		s += " and on its way to " + list(n.Codes)
+	}
+	s += "."
+	if r := strings.TrimRight(strings.TrimSpace(reason), "."); r != "" {
+		s += " Reason: " + r + "."
+	}
+	return n.subjectOf("released"), append([]string{s}, n.id()...), nil
+}
+
+// StoppedNotice tells the sender that somebody else stopped the mail.
+func StoppedNotice(n Notice, by, at string) (subject string, paragraphs []string, err error) {
+	if by == "" || at == "" {
+		return "", nil, fmt.Errorf("a note of a stop needs who and when")
+	}
+	s := fmt.Sprintf("Your %s was stopped by %s at %s. What was held of it reached nobody.", n.mailOf(), by, at)
+	return n.subjectOf("stopped"), append([]string{s}, n.id()...), nil
+}
+
+// DSN is the human part of a delivery report (RFC 3464 §2): it uses codes, because the report
+// itself must name the address.
+func DSN(n Notice) (subject string, paragraphs []string, err error) {
+	out := []string{"Your " + n.mailOf() + " could not be delivered, and will not be tried again.",
+		"Check the address on the client list, and reach the client another way if it cannot wait."}
+	if n.Phone != "" {
+		out = append(out, "Questions? Call the practice on "+n.Phone+".")
+	}
+	return n.subjectOf("not delivered"), append(out, n.id()...), nil
+}
