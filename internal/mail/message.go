@@ -73,6 +73,13 @@ type Part struct {
 	// Text is the decoded text of a text/* leaf as UTF-8 (for text/html the source), within
 	// Limits.TextBytes over all parts.
 	Text string
+
+	raw     []Range // of Fields, each with its line end
+	wire    wire    // what the body as received holds that the wire may not carry
+	charset charset // what Text was read as
+	cut     bool    // Text is not the whole text
+	fresh   bool    // the encoded form has two readings: it is written anew
+	dirty   bool    // the part or one inside it has a defect
 }
 
 // Get returns the first field of that name (case-insensitive), unfolded, and whether there is one.
@@ -115,5 +122,7 @@ type Message struct {
 	MessageID                          string   // without angle brackets
 	InReplyTo, References              []string // without angle brackets
 
-	src io.ReaderAt
+	src       io.ReaderAt
+	broken    string // the defect that kept us from reading it all; never written
+	lookalike bool   // a line could be mistaken for one of our boundaries
 }

@@ -1,0 +1,134 @@
+package mail
+
+import "bytes"
+
+// headSize is how much of a decoded leaf is looked at to tell what it is.
+const headSize = 512
+
+// leafReader decodes a leaf while it goes by: text up to a budget, of others the start.
+type leafReader struct {
+	dec     decoder
+	text    bool
+	budget  int64
+	buf     []byte // the text
+	head    []byte
+	scratch []byte
+	cut     bool
+}
+
+func (l *leafReader) start(p *Part, budget int64) {
+	*l = leafReader{dec: newDecoder(p.Encoding), text: keepsText(p.MediaType), budget: budget, scratch: l.scratch}
+}
+
+// keepsText reports whether the decoded content of the type is kept for the rules.
+func keepsText(mediaType string) bool {
+	return len(mediaType) > 5 && mediaType[:5] == "text/" || len(mediaType) > 8 && mediaType[:8] == "message/"
+}
+
+func (l *leafReader) feed(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	l.keep(l.dec.decode(l.scratch[:0], b))
+}
+
+func (l *leafReader) keep(b []byte) {
+	l.scratch = b
+	if n := headSize - len(l.head); n > 0 {
+		l.head = append(l.head, b[:min(n, len(b))]...)
+	}
+	if !l.text {
+		return
+	}
+	if room := l.budget - int64(len(l.buf)); int64(len(b)) > room {
+		b = b[:max(room, 0)]
+		l.cut = true
+	}
+	l.buf = append(l.buf, b...)
+}
+
+// endLeaf records what the leaf's content was like.
+func (p *parser) endLeaf(part *Part) {
+	l := &p.body
+	l.keep(l.dec.close(l.scratch[:0]))
+	off := part.Body.Start
+	if l.dec.bad() {
+		part.fresh = true
+		name := defBase64
+		if part.Encoding == encQP {
+			name = defQP
+		}
+		p.defects.add(name, part.Path, off, "")
+	}
+	if part.wire&wire8bit != 0 {
+		switch part.Encoding {
+		case enc7bit:
+			p.defects.add(def8bit, part.Path, off, "")
+		case encQP:
+			part.fresh = true
+		}
+	}
+	if l.text {
+		part.cut = l.cut
+		p.setText(part, l.buf, part.Params["charset"])
+	}
+	if kind := misnamed(part, l.head); kind != "" {
+		p.defects.add(defTypeMismatch, part.Path, off, kind)
+	}
+}
+
+// setText decodes a text within what is left of the budget.
+func (p *parser) setText(part *Part, b []byte, label string) {
+	text, cs, defects := readText(b, label)
+	for _, d := range defects {
+		p.defects.add(d, part.Path, part.Body.Start, "")
+	}
+	if int64(len(text)) > p.textLeft {
+		cut := p.textLeft
+		for cut > 0 && text[cut]&0xC0 == 0x80 {
+			cut--
+		}
+		text, part.cut = text[:cut], true
+	}
+	p.textLeft -= int64(len(text))
+	part.Text, part.charset = text, cs
+	if part.cut {
+		p.defects.add(defTextTooLong, part.Path, part.Body.Start, "")
+	}
+}
+
+// misnamed reports a program or a web page that comes under another name: what the start of
+// the content is, against what the type and the file name say (B36).
+func misnamed(p *Part, head []byte) string {
+	ext := extension(p.Filename)
+	said := p.MediaType
+	switch {
+	case bytes.HasPrefix(head, []byte("MZ")) && len(head) > 64 && bytes.IndexByte(head[:64], 0) >= 0,
+		bytes.HasPrefix(head, []byte("\x7fELF")):
+		switch ext {
+		case "exe", "dll", "com", "scr", "msi", "sys":
+			return ""
+		}
+		if ext != "" || said != "application/octet-stream" && said != "application/x-msdownload" && said != "application/x-msdos-program" {
+			return "program"
+		}
+	case bytes.HasPrefix(head, []byte("#!")):
+		if isPicture(said) || ext == "pdf" || ext == "docx" {
+			return "script"
+		}
+	case isHTMLStart(head):
+		if isPicture(said) || said == "application/pdf" || ext == "jpg" || ext == "png" || ext == "gif" || ext == "pdf" {
+			return "html"
+		}
+	}
+	return ""
+}
+
+func isPicture(mediaType string) bool {
+	return len(mediaType) > 6 && mediaType[:6] == "image/" && mediaType != "image/svg+xml"
+}
+
+func isHTMLStart(b []byte) bool {
+	b = bytes.ToLower(bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf"))
+	return bytes.HasPrefix(b, []byte("<!doctype html")) || bytes.HasPrefix(b, []byte("<html")) || bytes.HasPrefix(b, []byte("<script"))
+}
