@@ -1,0 +1,437 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Limits on what one file may hold. They are far above any real policy, and keep a mistaken
+// or hostile file cheap.
+const (
+	maxFileBytes = 1 << 20
+	maxFiles     = 2000
+	maxDepth     = 24
+)
+
+// document is one file: its lines for excerpts, and its values where it is YAML.
+type document struct {
+	l        *loader
+	name     string
+	lines    []string
+	root     value
+	problems int
+	free     map[*yaml.Node]bool // values that may hold addresses and phone numbers
+}
+
+// value is one node of a document: a word, a list or a set of keys.
+type value struct {
+	d *document
+	n *yaml.Node
+}
+
+// read returns the content of a policy file, or reports why it cannot be used.
+func (l *loader) read(name string) (*document, []byte, bool) {
+	d := &document{l: l, name: name, free: map[*yaml.Node]bool{}}
+	f, err := l.fsys.Open(name)
+	if err != nil {
+		d.report(0, 0, 0, "this file cannot be opened", fixOpen(err))
+		return d, nil, false
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		d.report(0, 0, 0, "this is not a file", "put the policy file in its place")
+		return d, nil, false
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		d.report(0, 0, 0, "this file cannot be read", "check the disk, or restore the file from a copy")
+		return d, nil, false
+	}
+	if len(b) > maxFileBytes {
+		d.report(0, 0, 0, "this file is larger than 1 MB", "policy files are small: check that this is the right file")
+		return d, nil, false
+	}
+	l.sources[name] = b
+	d.lines = strings.Split(strings.TrimPrefix(string(b), "\ufeff"), "\n")
+	for i := range d.lines {
+		d.lines[i] = strings.TrimSuffix(d.lines[i], "\r")
+	}
+	return d, b, d.checkCharacters()
+}
+
+func fixOpen(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it was there a moment ago: check again"
+	case errors.Is(err, fs.ErrPermission):
+		return "the program may not read it: allow its account to read it"
+	}
+	return "check that it is a file that the program may read"
+}
+
+// checkCharacters refuses what an editor may show differently from how it is read.
+func (d *document) checkCharacters() bool {
+	for i, line := range d.lines {
+		if !utf8.ValidString(line) {
+			col := 1
+			for rest := line; len(rest) > 0; col++ {
+				r, n := utf8.DecodeRuneInString(rest)
+				if r == utf8.RuneError && n == 1 {
+					break
+				}
+				rest = rest[n:]
+			}
+			d.report(i+1, col, 1, "this character is not UTF-8", "save the file again with the encoding UTF-8")
+			return false
+		}
+		for j, r := range []rune(line) {
+			if (r < ' ' && r != '\t') || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || r == 0xfeff ||
+				(r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+				d.report(i+1, j+1, 1, "there is an invisible character here", "delete it and type the line again")
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// open reads a YAML file into d.root.
+func (l *loader) open(name string) (*document, bool) {
+	d, b, ok := l.read(name)
+	if !ok {
+		return d, false
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	var n yaml.Node
+	switch err := dec.Decode(&n); {
+	case errors.Is(err, io.EOF):
+		d.nothing()
+		return d, false
+	case err != nil:
+		d.syntax(err)
+		return d, false
+	}
+	var next yaml.Node
+	if err := dec.Decode(&next); !errors.Is(err, io.EOF) {
+		if err != nil {
+			d.syntax(err)
+			return d, false
+		}
+		line := max(next.Line, 1)
+		d.report(line, 1, len(d.line(line)), "a second document begins here", "a file holds one document: delete this line, or move what follows to its own file")
+		return d, false
+	}
+	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 {
+		d.nothing()
+		return d, false
+	}
+	d.root = value{d, n.Content[0]}
+	if !d.checkTree(d.root.n, 1) {
+		return d, false
+	}
+	if d.root.isNull() || (d.root.n.Kind != yaml.ScalarNode && len(d.root.n.Content) == 0) {
+		d.nothing()
+		return d, false
+	}
+	return d, true
+}
+
+func (d *document) nothing() {
+	d.report(0, 0, 0, "this file says nothing, which would remove all protection that it gives", "restore it from a copy, or write its keys again")
+}
+
+// checkTree refuses anchors, references, tags and merges (each hides what a file says from
+// its reader) and very deep nesting, before anything walks the tree.
+func (d *document) checkTree(n *yaml.Node, depth int) bool {
+	v := value{d, n}
+	ok := true
+	switch {
+	case depth > maxDepth:
+		v.report("this is nested more than %d levels deep", "", maxDepth)
+		return false
+	case n.Kind == yaml.AliasNode:
+		v.report("%s refers to another place of the file, which policy files do not do", "write the words out here; if it is text, put it in quotes", quote("*"+n.Value))
+		return false
+	case n.Anchor != "":
+		v.report("%s names a place to refer to, which policy files do not do", "leave it out; if it is text, put it in quotes", quote("&"+n.Anchor))
+		ok = false
+	case n.Style&yaml.TaggedStyle != 0:
+		v.report("%s sets a type by hand, which policy files do not do", "leave it out; if it is text, put it in quotes", quote(n.Tag))
+		ok = false
+	case n.Tag == "!!merge" && n.Style == 0:
+		v.report(`"<<" takes words from another place, which policy files do not do`, "write the words out here")
+		ok = false
+	}
+	for _, c := range n.Content {
+		// Stop at the first of a kind within one list: a bomb has thousands.
+		if !d.checkTree(c, depth+1) {
+			return false
+		}
+	}
+	return ok
+}
+
+// syntax reports a file that is not YAML. The diagnosis is our own, from the line itself.
+func (d *document) syntax(err error) {
+	line, col := 0, 0
+	if le, ok := errors.AsType[*yaml.LoadError](err); ok {
+		line, col = le.Mark.Line, le.Mark.Column
+	}
+	if line == 0 || line > len(d.lines) {
+		line = max(1, len(d.lines))
+	}
+	for line > 1 && strings.TrimSpace(d.line(line)) == "" {
+		line--
+	}
+	if at, tab := d.tabBefore(line); tab > 0 {
+		d.report(at, tab, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
+		return
+	}
+	text := d.line(line)
+	col = min(max(col, 1), max(1, utf8.RuneCountInString(text)))
+	trimmed := strings.TrimLeft(text, " -")
+	key, val, hasKey := strings.Cut(trimmed, ": ")
+	val = strings.TrimSpace(val)
+	switch {
+	case strings.HasPrefix(trimmed, "%"):
+		d.report(line, col, 1, "a line may not begin with %", "put the text in quotes")
+	case hasKey && val != "" && strings.ContainsRune("@`%&*!|>", rune(val[0])):
+		d.report(line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
+	case strings.Count(text, `"`)%2 == 1 || (hasKey && strings.HasPrefix(val, "'") && strings.Count(val, "'")%2 == 1):
+		d.report(line, col, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
+	case strings.Contains(text, `\`):
+		d.report(line, col, 1, `a backslash in double quotes means something else`, "use single quotes around this text")
+	case unbalanced(d.lines[:line]):
+		d.report(line, col, 1, "a bracket is opened and not closed before this place, or a comma is missing", "close it with ] or }, with commas between the words")
+	case hasKey && !strings.HasPrefix(val, "[") && !strings.HasPrefix(val, "{") && strings.Contains(val, ": "):
+		d.report(line, col, 1, fmt.Sprintf("the text after %s holds a colon", quote(key)), "put the whole text in quotes")
+	case !strings.Contains(trimmed, ":") && !strings.HasPrefix(strings.TrimSpace(text), "-"):
+		d.report(line, col, 1, "this line has no colon after its key", "write: key, colon, space, value")
+	default:
+		d.report(line, col, 1, "this line does not fit the lines above it", "begin it at the same column as the lines it belongs with, and check the line before")
+	}
+}
+
+// tabBefore finds a tab in the indentation of that line or of one shortly before it.
+func (d *document) tabBefore(line int) (at, col int) {
+	for i := line; i > 0 && i > line-3; i-- {
+		text := d.line(i)
+		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+		if k := strings.IndexByte(indent, '\t'); k >= 0 {
+			return i, k + 1
+		}
+	}
+	return 0, 0
+}
+
+// unbalanced reports whether more brackets are opened than closed, outside quotes and comments.
+func unbalanced(lines []string) bool {
+	depth := 0
+	for _, line := range lines {
+		var in rune
+		for i, r := range line {
+			switch {
+			case in != 0:
+				if r == in {
+					in = 0
+				}
+			case r == '"' || (r == '\'' && i > 0 && strings.ContainsRune(" [{,", rune(line[i-1]))):
+				in = r
+			case r == '#' && (i == 0 || line[i-1] == ' '):
+				in = '\n' // until the end of the line
+			case r == '[' || r == '{':
+				depth++
+			case r == ']' || r == '}':
+				depth--
+			}
+		}
+	}
+	return depth != 0
+}
+
+func (d *document) line(n int) string {
+	if n < 1 || n > len(d.lines) {
+		return ""
+	}
+	return d.lines[n-1]
+}
+
+// report adds a problem at a place of the file. Line 0 means the file as a whole.
+func (d *document) report(line, col, width int, text, fix string) {
+	d.problems++
+	switch {
+	case d.problems > maxProblems: // counted, no longer listed
+	case d.problems == maxProblems:
+		d.l.problems = append(d.l.problems, Problem{File: d.name, Line: len(d.lines), Col: 1, Text: "there is more wrong in this file", Fix: "mend what is listed first, and check again"})
+	default:
+		d.l.problems = append(d.l.problems, d.problem(line, col, width, text, fix))
+	}
+}
+
+func (d *document) problem(line, col, width int, text, fix string) Problem {
+	p := Problem{File: d.name, Line: line, Col: col, Text: text, Fix: fix}
+	if s := d.line(line); line > 0 && strings.TrimSpace(s) != "" {
+		p.Excerpt = excerpt(s, line, col, width)
+	}
+	return p
+}
+
+func (d *document) warn(line, col, width int, text, fix string) {
+	d.l.warnings = append(d.l.warnings, d.problem(line, col, width, text, fix))
+}
+
+// ok reports whether the value exists.
+func (v value) ok() bool { return v.n != nil }
+
+func (v value) isNull() bool {
+	return v.n.Kind == yaml.ScalarNode && v.n.Tag == "!!null" && v.plain()
+}
+
+// plain reports whether the value is a bare word, without quotes.
+func (v value) plain() bool {
+	return v.n.Kind == yaml.ScalarNode &&
+		v.n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+}
+
+func (v value) width() int {
+	if v.n.Kind != yaml.ScalarNode {
+		return 1
+	}
+	w := utf8.RuneCountInString(v.n.Value)
+	if !v.plain() {
+		w += 2
+	}
+	return max(1, w)
+}
+
+// report adds a problem at the value. Arguments fill text.
+func (v value) report(text, fix string, args ...any) {
+	if len(args) > 0 {
+		text = fmt.Sprintf(text, args...)
+	}
+	v.d.report(v.n.Line, v.n.Column, v.width(), text, fix)
+}
+
+func (v value) warn(text, fix string) { v.d.warn(v.n.Line, v.n.Column, v.width(), text, fix) }
+
+// free marks the value as a place where addresses and phone numbers may stand.
+func (v value) free() value {
+	v.d.free[v.n] = true
+	return v
+}
+
+// field is one key that a set of keys may have. Its read gets the value.
+type field struct {
+	key  string
+	must bool
+	read func(value)
+}
+
+// keys reads a set of keys: unknown and repeated ones are problems, and so are missing ones
+// that must be there. It reports whether the value is a set of keys at all.
+func (v value) keys(what string, fields ...field) bool {
+	if v.n.Kind != yaml.MappingNode {
+		v.report("%s must be a set of keys", "write it as keys with a colon each, one a line, or {key: value, key: value}", what)
+		return false
+	}
+	if v.d.l.seen != nil {
+		for _, f := range fields {
+			v.d.l.seen(what, f.key)
+		}
+	}
+	had := map[string]bool{}
+	for key, val := range v.pairs(what) {
+		had[key.n.Value] = true
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == key.n.Value })
+		if i < 0 {
+			known := make([]string, len(fields))
+			for j, f := range fields {
+				known[j] = f.key
+			}
+			key.report("unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
+			continue
+		}
+		if val.isNull() {
+			key.report("%s has no value", "write one after the colon, or delete the line", quote(key.n.Value))
+			continue
+		}
+		fields[i].read(val)
+	}
+	for _, f := range fields {
+		if f.must && !had[f.key] {
+			v.report("%s has no %s", "add it: it must be there", what, quote(f.key))
+		}
+	}
+	return true
+}
+
+// pairs yields the keys and values of a set of keys, each key once. A repeated key or a key
+// that is not a word is a problem and is not yielded.
+func (v value) pairs(what string) func(yield func(value, value) bool) {
+	return func(yield func(value, value) bool) {
+		first := map[string]int{}
+		for i := 0; i+1 < len(v.n.Content); i += 2 {
+			k, val := value{v.d, v.n.Content[i]}, value{v.d, v.n.Content[i+1]}
+			if k.n.Kind != yaml.ScalarNode || strings.TrimSpace(k.n.Value) == "" {
+				k.report("a key of %s must be one word", "write: key, colon, space, value", what)
+				continue
+			}
+			if line, again := first[k.n.Value]; again {
+				k.report("%s stands twice in %s", fmt.Sprintf("it is already on line %d: keep one", line), quote(k.n.Value), what)
+				continue
+			}
+			first[k.n.Value] = k.n.Line
+			if !yield(k, val) {
+				return
+			}
+		}
+	}
+}
+
+// list returns the entries of a list.
+func (v value) list(what string) []value {
+	if v.n.Kind != yaml.SequenceNode {
+		v.report("%s must be a list", "write it in square brackets: [one, two]", what)
+		return nil
+	}
+	out := make([]value, 0, len(v.n.Content))
+	for _, c := range v.n.Content {
+		e := value{v.d, c}
+		if e.isNull() {
+			e.report("an entry of %s is empty", "write it, or delete it", what)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// filled is list, and an empty one is a problem.
+func (v value) filled(what string) []value {
+	out := v.list(what)
+	if v.n.Kind == yaml.SequenceNode && len(v.n.Content) == 0 {
+		v.report("%s is an empty list", "name at least one", what)
+	}
+	return out
+}
+
+// keysFree reports whether the value is a set of keys that the writer chooses.
+func (v value) keysFree(what string) bool {
+	if v.n.Kind != yaml.MappingNode {
+		v.report("%s must be a set of keys", "write it as keys with a colon each, one a line", what)
+		return false
+	}
+	if len(v.n.Content) == 0 {
+		v.report("%s says nothing", "write its keys, or delete it", what)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,334 @@
+// Package policy reads the policy files that a practice manager edits and turns them into a
+// checked, compiled, immutable [Snapshot].
+//
+// It owns the language of those files: their keys, their vocabulary, their limits, and the
+// words in which a mistake is reported, all mistakes at once, each with its place and what to
+// do about it. It never decides anything about a message (that is package filter), never
+// keeps a snapshot, never reads the clock or the network, and never lets a broken file give
+// weaker rules: a set of files with one problem gives no snapshot at all. It is the only
+// package that knows YAML.
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/templates"
+)
+
+// Snapshot is one checked set of policy files. It is immutable: a reload makes a new one.
+type Snapshot struct {
+	ID        string // "sha256:" and the digest of all files, by name and content
+	Rules     []filter.Rule
+	Needs     filter.Need // of all rules together
+	Practice  filter.Practice
+	Org       Organisation
+	People    []Person
+	Systems   []System
+	Clients   ClientRules
+	Templates *templates.Set
+	Crisis    templates.CrisisLines
+	Tests     []Test
+	Warnings  []Problem // what is questionable at any time; see [Snapshot.WarningsAt]
+
+	loc       *time.Location
+	names     map[string]string // of rules, by id
+	people    map[string]int
+	systems   map[string]int
+	bySignIn  map[string]string
+	senders   map[string]filter.Sender
+	may       map[string]map[string]bool // submitter to keys of addresses
+	own       map[string]bool            // keys of the practice's own addresses
+	helplines []helpline
+}
+
+// helpline is where a crisis line stands, for its warning.
+type helpline struct {
+	problem Problem
+	checked time.Time
+}
+
+// The files of a set. All of the first must be there: a missing one would remove all
+// protection that it gives.
+const (
+	fileOrganisation = "organisation.yaml"
+	filePeople       = "people.yaml"
+	fileClients      = "clients.yaml"
+	fileMail         = "mail.yaml"
+	fileTemplates    = "templates.yaml"
+	fileCrisis       = "crisis-lines.yaml"
+	fileSMS          = "sms.yaml"
+)
+
+func mandatory() []string {
+	return []string{fileOrganisation, filePeople, fileClients, fileTemplates, fileCrisis, fileMail}
+}
+
+// loader collects what one Load finds.
+type loader struct {
+	fsys     fs.FS
+	sources  map[string][]byte
+	docs     []*document
+	readable map[string]bool // mandatory files that could be read: what a broken one would name is not asked for
+	problems Problems
+	warnings Problems
+	seen     func(what, key string) // called for every key that a set of keys may have
+
+	s         *Snapshot
+	words     map[string]*wordFile
+	roleNodes map[string]value // contacts by role: checked when the people are known
+	aliases   map[string]bool  // people with an address that clients see
+	subjects  map[string]value
+	ruleLines map[string]int
+	usesAlias []value
+	usesLines []value // crisis_signature
+}
+
+// Load reads and checks all policy files in fsys. The error is [Problems] and lists
+// everything that is wrong; with an error there is no snapshot.
+func Load(fsys fs.FS) (*Snapshot, error) { return load(fsys, nil) }
+
+func load(fsys fs.FS, seen func(what, key string)) (*Snapshot, error) {
+	l := &loader{
+		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
+		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},
+		subjects: map[string]value{}, ruleLines: map[string]int{},
+		s: &Snapshot{loc: time.UTC, names: map[string]string{}, people: map[string]int{}, systems: map[string]int{},
+			bySignIn: map[string]string{}, senders: map[string]filter.Sender{}, may: map[string]map[string]bool{}, own: map[string]bool{}},
+	}
+	l.directory()
+	l.loadWords()
+	readers := map[string]func(value){
+		fileOrganisation: l.organisation, filePeople: l.readPeople, fileClients: l.readClients,
+		fileTemplates: l.readTemplates, fileCrisis: l.readCrisis, fileMail: l.readRules,
+	}
+	for _, name := range mandatory() {
+		if d, ok := l.openMandatory(name); ok {
+			l.readable[name] = true
+			readers[name](d.root)
+		}
+	}
+	l.crossCheck()
+	l.loadTests()
+	for _, d := range l.docs {
+		d.findClientData()
+	}
+	if len(l.problems) > 0 {
+		l.problems.sort()
+		return nil, l.problems
+	}
+	return l.finish(), nil
+}
+
+// directory reports what does not belong into the policies directory: a misspelt file name
+// would otherwise be a rule that nobody reads.
+func (l *loader) directory() {
+	entries, err := fs.ReadDir(l.fsys, ".")
+	if err != nil {
+		l.problems = append(l.problems, Problem{File: ".", Text: "the policies directory cannot be read", Fix: "check that it exists and that the program may read it"})
+		return
+	}
+	for _, e := range entries {
+		name := e.Name()
+		ext := strings.ToLower(path.Ext(name))
+		switch {
+		case strings.HasPrefix(name, "."), e.IsDir() && !slices.Contains(mandatory(), name):
+		case name == fileSMS:
+			l.problems = append(l.problems, Problem{File: name, Text: "this version sends no texts, so it cannot keep the rules of this file",
+				Fix: "take the file away until a version that sends texts is installed"})
+		case (ext == ".yaml" || ext == ".yml") && !slices.Contains(mandatory(), name):
+			fix := didYouMean(name, mandatory())
+			l.problems = append(l.problems, Problem{File: name, Text: "no policy file has this name, so nobody would read it", Fix: fix})
+		}
+	}
+}
+
+func (l *loader) openMandatory(name string) (*document, bool) {
+	if _, err := fs.Stat(l.fsys, name); err != nil && fixOpen(err) == fixOpen(fs.ErrNotExist) {
+		l.problems = append(l.problems, Problem{File: name, Text: "this file is missing, which would remove all protection that it gives",
+			Fix: "restore it from a copy; `gateway setup` writes a fresh one"})
+		return nil, false
+	}
+	d, ok := l.open(name)
+	l.docs = append(l.docs, d)
+	return d, ok
+}
+
+// crossCheck looks at what one file says about another.
+func (l *loader) crossCheck() {
+	roles := []string{RoleSafeguardingLead, RoleDataProtection}
+	for _, role := range roles {
+		v, ok := l.roleNodes[role]
+		if !ok || !l.readable[filePeople] {
+			continue
+		}
+		if _, known := l.s.people[v.n.Value]; !known {
+			v.report("no person in people.yaml has the id %s", didYouMean(v.n.Value, l.personIDs()), quote(v.n.Value))
+		}
+	}
+	for _, v := range l.usesAlias {
+		for _, p := range l.s.People {
+			if p.MaySend() && p.Alias.IsZero() {
+				v.report("use_alias needs an address that clients see, and %s has none", "add clients_see: {name, address} to this person in people.yaml", quote(p.ID))
+			}
+		}
+	}
+	for _, v := range l.usesLines {
+		if c := l.s.Org.Country; c != "" && l.s.Crisis != nil {
+			if _, ok := l.s.Crisis[c]; !ok {
+				v.report("crisis_signature needs the lines of the practice's own country, and crisis-lines.yaml has none for %s", "add the country to crisis-lines.yaml", quote(c))
+			}
+		}
+	}
+}
+
+// finish compiles what the checks have found right.
+func (l *loader) finish() *Snapshot {
+	s := l.s
+	names := make([]string, 0, len(l.sources))
+	for n := range l.sources {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	h := sha256.New()
+	for _, n := range names {
+		// Lengths first, so that no other division into names and contents has this digest.
+		var size [16]byte
+		binary.BigEndian.PutUint64(size[:8], uint64(len(n)))
+		binary.BigEndian.PutUint64(size[8:], uint64(len(l.sources[n])))
+		h.Write(size[:])
+		h.Write([]byte(n))
+		h.Write(l.sources[n])
+	}
+	s.ID = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	s.Needs = filter.Always
+	for _, r := range s.Rules {
+		s.Needs |= r.Needs()
+	}
+	s.Practice = filter.Practice{
+		Policy: s.ID, OnMixedSplit: s.Org.OnMixedSplit, ClientsPerMessage: s.Org.ClientsPerMessage,
+		DiscreetByDefault: s.Clients.Discreet, UnknownIsAdult: s.Clients.UnknownIsAdult(),
+		OwnDomains: s.Org.Domains,
+	}
+	if _, ok := s.Clients.Consents[groupConsent]; ok {
+		s.Practice.GroupConsent = groupConsent
+	}
+	l.warnings.sort()
+	s.Warnings = l.warnings
+	return s
+}
+
+// groupConsent is the purpose that lets clients see each other's addresses.
+const groupConsent = "group_email"
+
+// Location returns the practice's time zone.
+func (s *Snapshot) Location() *time.Location { return s.loc }
+
+// BySignIn returns the id of the person or system that signs in under that name: its
+// signs_in_as address, in any case.
+func (s *Snapshot) BySignIn(name string) (id string, ok bool) {
+	a, err := mail.ParseAddress(strings.TrimSpace(name))
+	if err != nil {
+		return "", false
+	}
+	id, ok = s.bySignIn[a.Key()]
+	return id, ok
+}
+
+// Sender returns what rules may know about a person or system.
+func (s *Snapshot) Sender(id string) (filter.Sender, bool) {
+	f, ok := s.senders[id]
+	f.May = slices.Clone(f.May)
+	return f, ok
+}
+
+// MayUse reports whether the person or system may send as that address: its signs_in_as, its
+// also_uses and the address that clients see; a system also those of the people whom it may
+// use.
+func (s *Snapshot) MayUse(id string, a mail.Address) bool { return !a.IsZero() && s.may[id][a.Key()] }
+
+// ClassOf says who an address is to the practice, by the policy files alone: a colleague, a
+// contact or unknown. Whether it is a client's, which goes first, only the register knows.
+func (s *Snapshot) ClassOf(a mail.Address) filter.Class {
+	k := a.Key()
+	switch {
+	case a.IsZero():
+		return filter.ClassUnknown
+	case s.own[k], slices.Contains(s.Org.Domains, a.Domain):
+		return filter.ClassColleague
+	case s.Clients.notClient[k], slices.Contains(s.Clients.NotClientDomains, a.Domain):
+		return filter.ClassContact
+	}
+	return filter.ClassUnknown
+}
+
+// Person returns a person by id, or by role: safeguarding_lead or data_protection.
+func (s *Snapshot) Person(idOrRole string) (Person, bool) {
+	switch idOrRole {
+	case RoleSafeguardingLead:
+		idOrRole = s.Org.SafeguardingLead
+	case RoleDataProtection:
+		idOrRole = s.Org.DataProtection
+	}
+	i, ok := s.people[idOrRole]
+	if !ok {
+		return Person{}, false
+	}
+	return s.People[i], true
+}
+
+// PersonByAddress returns the person who may send as that address; where several share it,
+// the one who signs in with it, otherwise none.
+func (s *Snapshot) PersonByAddress(a mail.Address) (Person, bool) {
+	var found []Person
+	for _, p := range s.People {
+		if p.SignsInAs.Key() == a.Key() {
+			return p, true
+		}
+		if s.MayUse(p.ID, a) {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 {
+		return Person{}, false
+	}
+	return found[0], true
+}
+
+// RuleName returns the sentence that names a rule of these policies, or the id itself.
+func (s *Snapshot) RuleName(id string) string {
+	if n := s.names[id]; n != "" {
+		return n
+	}
+	return id
+}
+
+// WarningsAt returns everything questionable at that moment: [Snapshot.Warnings], and
+// helplines that nobody has checked for 180 days.
+func (s *Snapshot) WarningsAt(now time.Time) []Problem {
+	out := slices.Clone(s.Warnings)
+	for _, h := range s.helplines {
+		p := h.problem
+		switch {
+		case h.checked.IsZero():
+			p.Text += " has never been checked"
+		case h.checked.After(now):
+			p.Text += " was checked on a day that has not come yet"
+		case now.Sub(h.checked) > 180*24*time.Hour:
+			p.Text += " was last checked more than 180 days ago"
+		default:
+			continue
+		}
+		out = append(out, p)
+	}
+	Problems(out).sort()
+	return out
+}
