@@ -1,0 +1,322 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+	"github.com/plaincover/plaincover/internal/templates"
+)
+
+// letter is a notice before it is addressed.
+type letter struct {
+	snap      *policy.Snapshot
+	about     mail.ID
+	inReplyTo string // Message-ID as the mail app wrote it
+	to        mail.Address
+	subject   string
+	text      []string
+}
+
+// post makes a notice ready to be accepted with the message that it is about. It has the null
+// reverse-path and says Auto-Submitted, so that nothing ever answers it (RFC 3834 §2, RFC 5321 §4.5.5).
+func (g *Gateway) post(l letter) (store.Acceptance, error) {
+	return g.automatic(store.KindNotice, l, func(id mail.ID, fields []mail.Field, w *bytes.Buffer) error {
+		return mail.WriteNotice(w, id, fields, l.text)
+	})
+}
+
+// automatic wraps what the gateway itself writes in the acceptance of a message of its own.
+func (g *Gateway) automatic(kind store.Kind, l letter, write func(mail.ID, []mail.Field, *bytes.Buffer) error) (store.Acceptance, error) {
+	id, err := g.NewID()
+	if err != nil {
+		return store.Acceptance{}, err
+	}
+	at := g.now()
+	fields := []mail.Field{
+		{Name: "Date", Value: rfc5322(at.In(l.snap.Location()))},
+		{Name: "From", Value: mail.FormatMailboxes([]mail.Mailbox{{Name: "Mail gateway", Address: mail.Address{LocalPart: "gateway", Domain: g.hostname}}})},
+		{Name: "To", Value: mail.FormatMailboxes([]mail.Mailbox{{Address: l.to}})},
+		{Name: "Subject", Value: l.subject},
+		{Name: "Message-ID", Value: fmt.Sprintf("<%s@%s>", strings.ToLower(string(id)), g.hostname)},
+		{Name: "Auto-Submitted", Value: "auto-generated"},
+	}
+	if l.inReplyTo != "" {
+		fields = append(fields, mail.Field{Name: "In-Reply-To", Value: "<" + l.inReplyTo + ">"})
+	}
+	var b bytes.Buffer
+	if err := write(id, fields, &b); err != nil {
+		return store.Acceptance{}, fmt.Errorf("gateway: write %s: %w", kind, err)
+	}
+	return store.Acceptance{
+		Message: store.Message{ID: id, Kind: kind, ReceivedAt: at, Policy: l.snap.ID, Digest: sha256.Sum256(b.Bytes()),
+			Size: int64(b.Len()), Outcome: "send", About: l.about},
+		Sealed:   []byte("{}"),
+		Contents: []store.Content{{Variant: 1, Size: int64(b.Len()), Body: bytes.NewReader(b.Bytes())}},
+		Jobs:     []store.NewJob{{Variant: 1, Recipients: []mail.Address{l.to}, Codes: []string{"staff"}, State: store.Queued, UTF8: l.to.NeedsUTF8()}},
+		Events:   []store.Event{{Kind: string(kind), Actor: "gateway", Data: map[string]string{"about": string(l.about)}}},
+	}, nil
+}
+
+// notices are the notices that a decision owes: to the sender when it is held or refused, to
+// the person whom a hold waits for, and to those whom a rule tells.
+func (g *Gateway) notices(d *decided) ([]store.Acceptance, error) {
+	var out []store.Acceptance
+	add := func(to mail.Address, subject string, text []string) error {
+		n, err := g.post(letter{snap: d.snap, about: d.env.ID, inReplyTo: d.mail.MessageID, to: to, subject: subject, text: text})
+		if err == nil {
+			out = append(out, n)
+		}
+		return err
+	}
+	n, err := d.notice()
+	if err != nil {
+		return nil, err
+	}
+	told := map[mail.Address]bool{}
+	if d.plan.Outcome > filter.Send {
+		subject, text, err := heldOrRefused(d.plan.Outcome, n)
+		if err != nil {
+			return nil, err
+		}
+		sender := d.facts.Sender.Value.Real
+		for _, to := range append([]mail.Address{sender}, d.waitsFor()...) {
+			if told[to] {
+				continue
+			}
+			told[to] = true
+			if err := add(to, subject, text); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, who := range d.plan.Tell {
+		p, ok := d.snap.Person(who)
+		if !ok {
+			return nil, fmt.Errorf("gateway: nobody to tell as %q", who)
+		}
+		subject, text, err := templates.TellNotice(n, d.plan.Outcome > filter.Send)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(p.SignsInAs, subject, text); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func heldOrRefused(a filter.Action, n templates.Notice) (string, []string, error) {
+	if a == filter.Refuse {
+		return templates.RefusedNotice(n)
+	}
+	return templates.HeldNotice(n)
+}
+
+// waitsFor are the addresses of the people named in hold_for.
+func (d *decided) waitsFor() []mail.Address {
+	var out []mail.Address
+	for _, f := range d.plan.Findings {
+		if f.HoldFor == "" || f.Observed || f.Waived {
+			continue
+		}
+		if p, ok := d.snap.Person(f.HoldFor); ok && !slices.Contains(out, p.SignsInAs) {
+			out = append(out, p.SignsInAs)
+		}
+	}
+	return out
+}
+
+// notice is what a notice may say about this message: when, to which codes, why.
+func (d *decided) notice() (templates.Notice, error) {
+	n := noticeAbout(d.snap, d.env)
+	var all []int
+	for i := range d.env.Recipients {
+		if d.plan.Outcome == filter.Refuse || len(d.plan.Decisions) == 0 || d.plan.Decisions[i].Action > filter.Send {
+			all = append(all, i)
+		}
+	}
+	if d.plan.Outcome == filter.Send {
+		all = nil
+		for i := range d.env.Recipients {
+			all = append(all, i)
+		}
+	}
+	n.Codes = d.codes(all)
+	n.Urgent = d.plan.Urgent
+	if d.plan.Outcome == filter.Send {
+		return n, nil
+	}
+	f, ok := d.lead()
+	if !ok {
+		return n, nil
+	}
+	n.TextID, n.Values = f.Text, valuesOf(d.snap, &f)
+	if f.Text == "" {
+		n.Reason = f.Reason
+	}
+	return n, nil
+}
+
+func noticeAbout(snap *policy.Snapshot, e *mail.Envelope) templates.Notice {
+	return templates.Notice{SentAt: e.ReceivedAt.In(snap.Location()).Format("15:04"), MessageID: string(e.ID),
+		Releaser: releaserOf(snap, e.Submitter), Phone: snap.Org.Phone}
+}
+
+// lead is the finding that decided the outcome.
+func (d *decided) lead() (filter.Finding, bool) {
+	if d.plan.Lead < 0 || d.plan.Lead >= len(d.plan.Findings) {
+		return filter.Finding{}, false
+	}
+	return d.plan.Findings[d.plan.Lead], true
+}
+
+// leadText is the sentence of the finding that decided, and its id.
+func (d *decided) leadText() (text, tag string, err error) {
+	f, ok := d.lead()
+	if !ok {
+		return "Held: a person will look at it.", "", nil
+	}
+	text, err = findingText(d.snap, &f)
+	return text, f.Text, err
+}
+
+func (d *decided) reasonText() (string, error) {
+	text, tag, err := d.leadText()
+	return text + bracket(tag), err
+}
+
+// findingText is the exact text of a finding, or its public reason where texts.md has none.
+func findingText(snap *policy.Snapshot, f *filter.Finding) (string, error) {
+	if f.Text != "" {
+		return templates.Text(f.Text, valuesOf(snap, f))
+	}
+	start := "Held: "
+	if f.Action == filter.Refuse {
+		start = "Not sent: "
+	}
+	return start + strings.TrimSuffix(plainLine(f.Reason), ".") + ".", nil
+}
+
+// plainLine makes a reason fit for an SMTP reply: printable ASCII, one line, bounded.
+func plainLine(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= 0x20 && r < 0x7f:
+			b.WriteRune(r)
+		case r == '’' || r == '‘':
+			b.WriteByte('\'')
+		default:
+			b.WriteByte(' ')
+		}
+		if b.Len() >= 300 {
+			break
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func wording(snap *policy.Snapshot, id string, values map[string]string) (string, error) {
+	return templates.Text(id, valuesOf(snap, &filter.Finding{Values: values}))
+}
+
+// valuesOf adds to a finding's values what the texts say of the practice's own people.
+func valuesOf(snap *policy.Snapshot, f *filter.Finding) templates.Values {
+	v := templates.Values{"releaser": "the person who releases held mail", "phone": snap.Org.Phone}
+	if f.HoldFor != "" {
+		if p, ok := snap.Person(f.HoldFor); ok {
+			v["releaser"] = firstName(p.Name)
+		}
+	} else if r := releaserOf(snap, ""); r != "" {
+		v["releaser"] = r
+	}
+	for k, x := range f.Values {
+		v[k] = x
+	}
+	return v
+}
+
+// releaserOf is the given name of somebody who may release, other than the sender.
+func releaserOf(snap *policy.Snapshot, not string) string {
+	for _, p := range snap.People {
+		if p.ID != not && slices.Contains(p.May, "release") {
+			return firstName(p.Name)
+		}
+	}
+	return ""
+}
+
+func firstName(s string) string {
+	first, _, _ := strings.Cut(s, " ")
+	return first
+}
+
+// notYours is M01 for this submitter.
+func notYours(snap *policy.Snapshot, submitter string) (string, error) {
+	return wording(snap, "M01", map[string]string{"sign_in": signsInAs(snap, submitter)})
+}
+
+// refusedNotice tells the sender of a message that was refused before it was read.
+func (g *Gateway) refusedNotice(snap *policy.Snapshot, e *mail.Envelope, inReplyTo string, codes []string, textID string, values map[string]string) (store.Acceptance, bool, error) {
+	who, ok := snap.Sender(e.Submitter)
+	if !ok {
+		return store.Acceptance{}, false, nil
+	}
+	n := noticeAbout(snap, e)
+	n.Codes, n.TextID, n.Values = codes, textID, valuesOf(snap, &filter.Finding{Values: values})
+	subject, text, err := templates.RefusedNotice(n)
+	if err != nil {
+		return store.Acceptance{}, false, err
+	}
+	a, err := g.post(letter{snap: snap, about: e.ID, inReplyTo: inReplyTo, to: who.Real, subject: subject, text: text})
+	return a, err == nil, err
+}
+
+// releasedNotice tells the sender that somebody else released the message.
+func (g *Gateway) releasedNotice(d *decided, h *held, by, reason string) (store.Acceptance, bool, error) {
+	if by == h.row.Submitter {
+		return store.Acceptance{}, false, nil
+	}
+	n := noticeAbout(d.snap, d.env)
+	for _, j := range h.jobs {
+		n.Codes = append(n.Codes, j.Codes...)
+	}
+	subject, text, err := templates.ReleasedNotice(n, personName(d.snap, by), g.now().In(d.snap.Location()).Format("15:04"), reason)
+	if err != nil {
+		return store.Acceptance{}, false, err
+	}
+	a, err := g.post(letter{snap: d.snap, about: d.env.ID, inReplyTo: h.account.MessageID, to: d.facts.Sender.Value.Real, subject: subject, text: text})
+	return a, err == nil, err
+}
+
+// stoppedNotice tells the sender that somebody stopped the message.
+func (g *Gateway) stoppedNotice(snap *policy.Snapshot, h *held, by string) (store.Acceptance, bool, error) {
+	who, ok := snap.Sender(h.row.Submitter)
+	if !ok {
+		return store.Acceptance{}, false, nil
+	}
+	n := noticeAbout(snap, &h.account.Envelope)
+	for _, j := range h.jobs {
+		n.Codes = append(n.Codes, j.Codes...)
+	}
+	subject, text, err := templates.StoppedNotice(n, personName(snap, by), g.now().In(snap.Location()).Format("15:04"))
+	if err != nil {
+		return store.Acceptance{}, false, err
+	}
+	a, err := g.post(letter{snap: snap, about: h.row.ID, inReplyTo: h.account.MessageID, to: who.Real, subject: subject, text: text})
+	return a, err == nil, err
+}
+
+func personName(snap *policy.Snapshot, id string) string {
+	if p, ok := snap.Person(id); ok {
+		return firstName(p.Name)
+	}
+	return id
+}

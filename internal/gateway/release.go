@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+// held is a held message with its account, ready to be evaluated again.
+type held struct {
+	row     store.Message
+	account account
+	jobs    []store.Job // those that are held
+	last    int         // highest number of any copy so far
+}
+
+func (h *held) recipients() []mail.Address {
+	var out []mail.Address
+	for _, j := range h.jobs {
+		out = append(out, j.Recipients...)
+	}
+	return out
+}
+
+// loadHeld reads a message that is held, or says why there is none.
+func (g *Gateway) loadHeld(ctx context.Context, id mail.ID) (*held, error) {
+	row, sealed, jobs, err := g.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{row: row}
+	for _, j := range jobs {
+		h.last = max(h.last, j.Variant)
+		if j.State == store.Held {
+			h.jobs = append(h.jobs, j)
+		}
+	}
+	if len(h.jobs) == 0 {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("nothing of %s is held any more", id))
+	}
+	if err := json.Unmarshal(sealed, &h.account); err != nil {
+		return nil, fmt.Errorf("gateway: account of %s: %w", id, err)
+	}
+	return h, nil
+}
+
+// Release lets a held message go, as far as the person may and the policies of today allow.
+// The findings that held it are waived; everything else is evaluated again, and a new hold or
+// refusal holds again. The reason is required: it is sealed with the message.
+func (g *Gateway) Release(ctx context.Context, id mail.ID, by, reason string) (Receipt, error) {
+	if strings.TrimSpace(reason) == "" {
+		return Receipt{}, fault.New(fault.Invalid, "a release needs a reason; say what you checked")
+	}
+	h, err := g.loadHeld(ctx, id)
+	if err != nil {
+		return Receipt{}, err
+	}
+	snap := g.Policy()
+	delay, err := mayRelease(snap, h, by)
+	if err != nil {
+		return Receipt{}, err
+	}
+	body, err := g.store.Content(ctx, id, 0)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer body.Close()
+	done, err := g.acquire(ctx, body.Size())
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer done()
+	m, err := mail.Parse(body, body.Size(), g.limits)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("gateway: read held message: %w", err)
+	}
+	if m.Digest != h.row.Digest {
+		// What is on disk is not what was decided on (I15): nothing may leave.
+		return Receipt{}, fault.New(fault.Internal, fmt.Sprintf("the stored content of %s does not match its digest; nothing was sent", id))
+	}
+	env := h.account.Envelope
+	env.ID = id
+	d, err := g.decide(ctx, question{snap: snap, env: &env, mail: m, base: h.last, spool: g.spool,
+		release: waive(&h.account.Plan, by, reason, m.Digest)})
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer d.close()
+	return g.commitRelease(ctx, d, h, by, reason, delay)
+}
+
+// waive names the findings that the person was shown and lets pass.
+func waive(p *filter.Plan, by, reason string, digest [32]byte) *filter.Release {
+	r := &filter.Release{By: by, Reason: reason, Digest: digest}
+	for _, f := range p.Findings {
+		if (f.Action == filter.Hold || f.Action == filter.Lock) && !f.Observed {
+			r.Waived = append(r.Waived, filter.Waived{Rule: f.Rule, Rcpt: f.Rcpt})
+		}
+	}
+	return r
+}
+
+// mayRelease says whether this person may, and how long it must wait (policy-files, Releasing).
+func mayRelease(snap *policy.Snapshot, h *held, by string) (time.Duration, error) {
+	who, ok := snap.Sender(by)
+	if !ok || who.System {
+		return 0, fault.New(fault.NotFound, fmt.Sprintf("nobody in people.yaml has the id %q", by))
+	}
+	if by != h.row.Submitter {
+		if !may(who, "release") {
+			return 0, fault.New(fault.Forbidden, fmt.Sprintf("%s may not release held mail; give them release under may: in people.yaml", by))
+		}
+		return 0, nil
+	}
+	if slices.ContainsFunc(h.account.Plan.Findings, func(f filter.Finding) bool { return f.Fixed && f.Action >= filter.Lock && !f.Waived }) {
+		return 0, fault.New(fault.Forbidden, "this hold is never released by its sender; ask somebody else who may release")
+	}
+	switch snap.Org.HeldMail.SecondPerson {
+	case "none":
+		return 0, nil
+	case "self_with_delay":
+		return snap.Org.HeldMail.Delay, nil
+	}
+	return 0, fault.New(fault.Forbidden, "held mail needs a second person; ask somebody else who may release")
+}
+
+// commitRelease replaces what was held by what may go now. Recipients who already got their
+// copy keep it and get no second one.
+func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, reason string, delay time.Duration) (Receipt, error) {
+	if d.plan.Outcome == filter.Refuse {
+		text, err := d.reasonText()
+		if err != nil {
+			return Receipt{}, err
+		}
+		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held: today's policies refuse it. %s", d.env.ID, text))
+	}
+	pending := map[string]bool{}
+	for _, a := range h.recipients() {
+		pending[a.Key()] = true
+	}
+	dec := store.Decision{Message: d.env.ID, By: by, Reason: reason, Release: true}
+	going := 0
+	for i := range d.plan.Variants {
+		job, content := d.job(i)
+		job.Recipients = slices.DeleteFunc(job.Recipients, func(a mail.Address) bool { return !pending[a.Key()] })
+		if len(job.Recipients) == 0 {
+			continue
+		}
+		if content != nil {
+			going++
+			dec.Contents = append(dec.Contents, *content)
+			if delay > 0 {
+				job.NotBefore = g.now().Add(delay)
+			}
+		}
+		dec.Jobs = append(dec.Jobs, job)
+	}
+	if going == 0 {
+		text, err := d.reasonText()
+		if err != nil {
+			return Receipt{}, err
+		}
+		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held for another reason: %s", d.env.ID, text))
+	}
+	var err error
+	if dec.Sealed, err = json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: h.account.MessageID}); err != nil {
+		return Receipt{}, fmt.Errorf("gateway: account: %w", err)
+	}
+	ev := d.event("released")
+	ev.Actor = by
+	ev.Data["waived"] = waivedRules(d.facts.Release)
+	dec.Events = []store.Event{ev}
+	if n, ok, err := g.releasedNotice(d, h, by, reason); err != nil {
+		return Receipt{}, err
+	} else if ok {
+		dec.Also = append(dec.Also, n)
+	}
+	if err := g.store.Decide(ctx, dec); err != nil {
+		return Receipt{}, err
+	}
+	g.log.Info("released", "id", d.env.ID, "by", by, "copies", going)
+	return Receipt{ID: d.env.ID, Text: "released as " + string(d.env.ID)}, nil
+}
+
+func waivedRules(r *filter.Release) string {
+	var out []string
+	for _, w := range r.Waived {
+		if !slices.Contains(out, w.Rule) {
+			out = append(out, w.Rule)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// Withdraw stops a held message for good: nothing of what is held will leave. The sender is told.
+func (g *Gateway) Withdraw(ctx context.Context, id mail.ID, by, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return fault.New(fault.Invalid, "stopping a message needs a reason")
+	}
+	h, err := g.loadHeld(ctx, id)
+	if err != nil {
+		return err
+	}
+	snap := g.Policy()
+	who, ok := snap.Sender(by)
+	if !ok || who.System {
+		return fault.New(fault.NotFound, fmt.Sprintf("nobody in people.yaml has the id %q", by))
+	}
+	own := by == h.row.Submitter && may(who, "cancel_own")
+	if !own && !may(who, "release") {
+		return fault.New(fault.Forbidden, fmt.Sprintf("%s may not stop held mail", by))
+	}
+	dec := store.Decision{Message: id, By: by, Reason: reason,
+		Events: []store.Event{{Kind: "withdrawn", Actor: by, Data: map[string]string{"policy": snap.ID}}}}
+	if by != h.row.Submitter {
+		if n, ok, err := g.stoppedNotice(snap, h, by); err != nil {
+			return err
+		} else if ok {
+			dec.Also = append(dec.Also, n)
+		}
+	}
+	if err := g.store.Decide(ctx, dec); err != nil {
+		return err
+	}
+	g.log.Info("withdrawn", "id", id, "by", by)
+	return nil
+}

@@ -1,0 +1,300 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/templates"
+)
+
+// copyOf is everything that Render needs to make one copy: the message, who it is for, and
+// the policies that it was decided under.
+type copyOf struct {
+	snap    *policy.Snapshot
+	env     *mail.Envelope
+	mail    *mail.Message
+	sender  filter.Sender
+	at      time.Time
+	number  int // of the variant, from 1
+	variant filter.Variant
+}
+
+// Render writes one copy of a message as it would leave. The edits run once, in fixed order,
+// whatever the order of the rules; a copy whose body must stay whole gets new top fields only.
+func (g *Gateway) Render(ctx context.Context, c copyOf, w io.Writer) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, err := g.draft(c)
+	if err != nil {
+		return err
+	}
+	if err := c.mail.Write(w, d); err != nil {
+		return fmt.Errorf("gateway: render variant %d: %w", c.number, err)
+	}
+	return nil
+}
+
+// draft resolves the edits of a variant into fields and paragraphs.
+func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
+	v := &c.variant
+	d := mail.Draft{ID: c.env.ID, Variant: c.number, Whole: v.Whole, Hide: c.snap.Practice.OwnDomains}
+	fields, err := g.fields(c)
+	if err != nil {
+		return d, err
+	}
+	d.Fields = fields
+	if v.Whole {
+		return d, nil
+	}
+	if _, ok := v.Has(filter.EditNeutralFirstLine); ok {
+		d.First = templates.FirstLine(v.Audience.Discreet)
+	}
+	if _, ok := v.Has(filter.EditCrisisSignature); ok {
+		crisis := templates.Crisis(c.snap.Crisis, crisisFor(v.Audience, c.at))
+		// A discreet client's first lines already hold the discreet line: once is enough.
+		if !slices.Contains(d.First, crisis) {
+			d.Signature = []string{crisis}
+		}
+	}
+	if alias, ok := c.alias(); ok {
+		for _, own := range ownAddresses(c.snap, c.sender) {
+			if own != alias {
+				d.Replace = append(d.Replace, mail.Replacement{Old: own.String(), New: alias.String()})
+			}
+		}
+	}
+	return d, nil
+}
+
+func crisisFor(a filter.Audience, at time.Time) templates.CrisisFor {
+	f := templates.CrisisFor{Country: a.Country, Nation: a.Nation, AgeKnown: a.AgeKnown, Discreet: a.Discreet}
+	if a.AgeKnown {
+		c := filter.Client{Born: a.YoungestBorn}
+		f.Age, f.AgeKnown = c.Age(at)
+	}
+	return f
+}
+
+// alias returns the address that clients see, when this copy asks for it and there is one.
+func (c *copyOf) alias() (mail.Address, bool) {
+	if _, ok := c.variant.Has(filter.EditAlias); !ok || c.sender.Alias.IsZero() {
+		return mail.Address{}, false
+	}
+	return c.sender.Alias, true
+}
+
+// reverse is the reverse-path of this copy's transaction.
+func (c *copyOf) reverse() mail.Address {
+	if alias, ok := c.alias(); ok {
+		return alias
+	}
+	return c.env.Reverse
+}
+
+// fields emits the top header fields: an allow-list, written by us (architecture, What leaves).
+func (g *Gateway) fields(c copyOf) ([]mail.Field, error) {
+	v := &c.variant
+	alias, aliased := c.alias()
+	if _, asked := v.Has(filter.EditAlias); asked && !aliased {
+		return nil, fault.New(fault.Rejected, "this sender has no address for clients to see; add clients_see to people.yaml")
+	}
+	domain := c.reverse().Domain
+	subject, err := c.subject()
+	if err != nil {
+		return nil, err
+	}
+	date := c.date()
+	out := []mail.Field{
+		{Name: "Received", Value: fmt.Sprintf("by %s with ESMTPSA id %s; %s", domain, c.env.ID, rfc5322(c.env.ReceivedAt.In(c.snap.Location())))},
+		{Name: "Date", Value: rfc5322(date)},
+	}
+	from := mail.Mailbox{Address: c.env.Reverse}
+	if len(c.mail.From) == 1 {
+		from = c.mail.From[0]
+	}
+	if aliased {
+		from = mail.Mailbox{Name: c.sender.AliasName, Address: alias}
+	}
+	out = append(out, mail.Field{Name: "From", Value: mail.FormatMailboxes([]mail.Mailbox{from})})
+	if aliased {
+		out = append(out, mail.Field{Name: "Reply-To", Value: mail.FormatMailboxes([]mail.Mailbox{{Address: alias}})})
+	}
+	out = append(out, visible(v)...)
+	out = append(out, mail.Field{Name: "Subject", Value: subject},
+		mail.Field{Name: "Message-ID", Value: "<" + c.messageID(domain) + ">"})
+	out = append(out, c.thread(domain)...)
+	if c.sender.System {
+		out = append(out, mail.Field{Name: "Auto-Submitted", Value: "auto-generated"})
+	}
+	if _, strip := v.Has(filter.EditRemoveIdentifyingHeaders); !strip && v.Show == filter.ShowPractice {
+		out = append(out, practiceFields(c.mail)...)
+	}
+	return out, nil
+}
+
+// visible writes To and Cc: who this copy's readers may know about, and nobody else.
+func visible(v *filter.Variant) []mail.Field {
+	if v.Show == filter.ShowUndisclosed || len(v.To)+len(v.Cc) == 0 {
+		return []mail.Field{{Name: "To", Value: "undisclosed-recipients:;"}}
+	}
+	var out []mail.Field
+	if len(v.To) > 0 {
+		out = append(out, mail.Field{Name: "To", Value: mail.FormatMailboxes(bare(v.To))})
+	}
+	if len(v.Cc) > 0 {
+		out = append(out, mail.Field{Name: "Cc", Value: mail.FormatMailboxes(bare(v.Cc))})
+	}
+	return out
+}
+
+func bare(as []mail.Address) []mail.Mailbox {
+	out := make([]mail.Mailbox, len(as))
+	for i, a := range as {
+		out[i] = mail.Mailbox{Address: a}
+	}
+	return out
+}
+
+// subject is the neutral subject where one is asked for, else the sender's without the tags
+// that are meant for us. Replies keep "Re:".
+func (c *copyOf) subject() (string, error) {
+	name, ok := c.variant.Has(filter.EditSubject)
+	if !ok {
+		return withoutTags(c.mail.Subject), nil
+	}
+	s, err := c.snap.Templates.Subject(name, templates.Values{
+		"sender_name": clientName(c.sender),
+		"word":        c.variant.Audience.Word,
+		"practice":    c.snap.Org.TextName,
+		"weekday":     c.at.In(c.snap.Location()).Weekday().String(),
+	})
+	if err != nil {
+		return "", fmt.Errorf("gateway: subject %s: %w", name, err)
+	}
+	if isReply(c.mail.Subject) {
+		s = "Re: " + s
+	}
+	return s, nil
+}
+
+// withoutTags removes the bracket tags that ask the gateway for something, and keeps one mark
+// of a reply or a forward.
+func withoutTags(subject string) string {
+	text := filter.ParseSubject(subject).Text
+	switch {
+	case isForward(subject):
+		return strings.TrimSpace("Fwd: " + text)
+	case isReply(subject):
+		return strings.TrimSpace("Re: " + text)
+	}
+	return text
+}
+
+// date keeps a plausible Date and replaces one that is absent, odd or long ago: an unusual
+// date or zone tells about habits and devices (B29).
+func (c *copyOf) date() time.Time {
+	d := c.mail.Date
+	if d.IsZero() || c.env.ReceivedAt.Sub(d).Abs() > 24*time.Hour {
+		d = c.env.ReceivedAt
+	}
+	return d.In(c.snap.Location())
+}
+
+func rfc5322(t time.Time) string { return t.Format("Mon, 02 Jan 2006 15:04:05 -0700") }
+
+func (c *copyOf) messageID(domain string) string {
+	return fmt.Sprintf("%s.%d@%s", strings.ToLower(string(c.env.ID)), c.number, domain)
+}
+
+// thread keeps In-Reply-To and References only where they can belong to this one reader: one
+// recipient in all, and not a forward. An id at one of our own domains was never seen by a
+// client and would name the practice.
+func (c *copyOf) thread(domain string) []mail.Field {
+	if len(c.env.Recipients) != 1 || isForward(c.mail.Subject) {
+		return nil
+	}
+	keep := func(ids []string) string {
+		var out []string
+		for _, id := range ids {
+			_, at, ok := strings.Cut(id, "@")
+			foreign := ok && !strings.EqualFold(at, domain) && slices.ContainsFunc(c.snap.Practice.OwnDomains, func(own string) bool {
+				at := strings.ToLower(at)
+				return at == own || strings.HasSuffix(at, "."+own)
+			})
+			if ok && !foreign {
+				out = append(out, "<"+id+">")
+			}
+		}
+		return strings.Join(out, " ")
+	}
+	var out []mail.Field
+	if s := keep(c.mail.InReplyTo); s != "" {
+		out = append(out, mail.Field{Name: "In-Reply-To", Value: s})
+	}
+	if s := keep(c.mail.References); s != "" {
+		out = append(out, mail.Field{Name: "References", Value: s})
+	}
+	return out
+}
+
+func isReply(subject string) bool {
+	p := filter.ParseSubject(subject)
+	return p.Reply && !isForward(subject)
+}
+
+// isForward also sees through the tags in front.
+func isForward(subject string) bool {
+	s := strings.ToLower(strings.TrimSpace(subject))
+	for strings.HasPrefix(s, "[") {
+		_, after, ok := strings.Cut(s, "]")
+		if !ok {
+			break
+		}
+		s = strings.TrimSpace(after)
+	}
+	return strings.HasPrefix(s, "fwd:") || strings.HasPrefix(s, "fw:")
+}
+
+// practiceFields are what the practice's own people keep of the sender's header.
+func practiceFields(m *mail.Message) []mail.Field {
+	var out []mail.Field
+	for _, f := range m.Root.Fields {
+		name := strings.ToLower(f.Name)
+		if name == "importance" || strings.HasPrefix(name, "list-") {
+			out = append(out, mail.Field{Name: f.Name, Value: f.Value})
+		}
+	}
+	return out
+}
+
+// changes says in words what a copy changes, for explain and for the account; no content.
+func (c *copyOf) changes() []string {
+	v := &c.variant
+	var out []string
+	add := func(ok bool, s string) {
+		if ok {
+			out = append(out, s)
+		}
+	}
+	has := func(k filter.EditKind) bool { _, ok := v.Has(k); return ok }
+	add(v.Show == filter.ShowOne && len(c.env.Recipients) > 1, "only this recipient is shown")
+	add(v.Show == filter.ShowGroup, "the group that agreed is shown, and nobody else")
+	add(v.Show == filter.ShowUndisclosed, "recipients hidden from each other")
+	add(v.Show == filter.ShowContact, "clients left out of To and Cc")
+	add(has(filter.EditSubject), "subject replaced")
+	add(has(filter.EditAlias), "sent from the address that clients see")
+	add(has(filter.EditRemoveIdentifyingHeaders), "identifying header fields removed")
+	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
+	add(has(filter.EditCrisisSignature) && !v.Whole, "crisis lines added")
+	add(v.Whole, "body left exactly as your mail app made it")
+	return out
+}

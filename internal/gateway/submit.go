@@ -1,0 +1,405 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+// spoolMemory is how much of one message or copy is kept in memory before it goes on in a
+// sealed temporary file.
+const spoolMemory = 256 << 10
+
+// account is what is sealed beside a message: enough to explain and to replay the decision.
+type account struct {
+	Envelope  mail.Envelope `json:"envelope"`
+	Facts     filter.Facts  `json:"facts"`
+	Plan      filter.Plan   `json:"plan"`
+	MessageID string        `json:"message_id,omitempty"` // as the mail app wrote it
+}
+
+// decided is a message with its plan and, for each variant, the copy that would leave.
+type decided struct {
+	snap   *policy.Snapshot
+	env    *mail.Envelope
+	mail   *mail.Message
+	facts  *filter.Facts
+	plan   filter.Plan
+	base   int            // number of the last copy made before this decision; 0 at submission
+	copies []*store.Spool // by variant; nil: not made
+}
+
+// question is what a decision is asked about.
+type question struct {
+	snap    *policy.Snapshot
+	env     *mail.Envelope
+	mail    *mail.Message
+	release *filter.Release
+	base    int
+	spool   func() *store.Spool
+}
+
+func (d *decided) close() {
+	for _, s := range d.copies {
+		if s != nil {
+			s.Close()
+		}
+	}
+}
+
+// copyOf returns what Render needs for variant i.
+func (d *decided) copyOf(i int) copyOf {
+	return copyOf{snap: d.snap, env: d.env, mail: d.mail, sender: d.facts.Sender.Value, at: d.facts.At,
+		number: d.base + i + 1, variant: d.plan.Variants[i]}
+}
+
+// Submit takes a message for delivery. When it returns without an error, the message, its
+// copies, its deliveries and its audit row are committed to disk. An error is classified: a
+// refusal by policy is Rejected and says what to change; anything else that goes wrong is
+// temporary and changes nothing.
+func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Receipt, error) {
+	in := g.store.NewSpool(spoolMemory)
+	defer in.Close()
+	n, err := io.Copy(in, io.LimitReader(r, g.limits.Bytes+1))
+	if err != nil {
+		return Receipt{}, err
+	}
+	snap := g.Policy()
+	if n > g.limits.Bytes {
+		return Receipt{}, g.refuseUnread(ctx, snap, e, "M10", fault.TooLarge, fault.Status{Code: 552, Subject: 3, Detail: 4},
+			map[string]string{"size": megabytes(n), "limit": megabytes(g.limits.Bytes)})
+	}
+	release, err := g.acquire(ctx, n)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer release()
+	m, err := mail.Parse(in, n, g.limits)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("gateway: read message: %w", err)
+	}
+	d, err := g.decide(ctx, question{snap: snap, env: e, mail: m, spool: g.spool})
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer d.close()
+	if d.plan.Outcome == filter.Refuse {
+		return Receipt{}, g.refuse(ctx, d)
+	}
+	a, err := g.acceptance(d, in)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := g.store.Accept(ctx, a); err != nil {
+		return Receipt{}, cannotRecord(err)
+	}
+	g.log.Info("accepted", "id", e.ID, "outcome", a.Message.Outcome, "copies", len(a.Jobs), "size", n)
+	return g.receipt(d)
+}
+
+// acquire takes this message's share of the memory for messages in work. The share is what
+// parsing and editing may hold at once: its text three times over, and buffers.
+func (g *Gateway) acquire(ctx context.Context, size int64) (release func(), err error) {
+	share := min(512<<10+3*min(size, g.limits.TextBytes), g.memory)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := g.work.Acquire(ctx, share); err != nil {
+		return nil, &fault.Error{Kind: fault.Unavailable, Status: fault.Status{Code: 452, Subject: 3, Detail: 1},
+			Public: "Not sent yet: the mail gateway is busy. Try again in 10 minutes.", Err: err}
+	}
+	return func() { g.work.Release(share) }, nil
+}
+
+// decide runs the rules, makes every copy that would leave, reads each one back and searches
+// it for what would give somebody away. What that finds goes into the join like any rule, and
+// the plan is made again.
+func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
+	snap := q.snap
+	in, err := g.input(ctx, snap, q.env, q.mail, q.release)
+	if err != nil {
+		return nil, err
+	}
+	rules := append([]filter.Rule{identity{snap}}, snap.Rules...)
+	plan, err := filter.Run(rules, snap.Practice, in)
+	if err != nil {
+		return nil, asListUnreadable(err)
+	}
+	d := &decided{snap: snap, env: q.env, mail: q.mail, facts: in.Facts, plan: plan, base: q.base}
+	leaks, err := g.makeCopies(ctx, d, q.spool)
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	if len(leaks) == 0 {
+		return d, nil
+	}
+	// Something would give somebody away. The copies made so far are thrown away and the plan
+	// is made again with these findings in the join; variants that still may go are made anew.
+	d.close()
+	d.plan, err = filter.Run(append(rules, found(leaks)), snap.Practice, in)
+	if err != nil {
+		return nil, asListUnreadable(err)
+	}
+	if _, err := g.makeCopies(ctx, d, q.spool); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// makeCopies renders every variant that may go into a spool of its own, and returns what the
+// leak check found in the finished bytes.
+func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *store.Spool) ([]filter.Finding, error) {
+	d.copies = make([]*store.Spool, len(d.plan.Variants))
+	if d.plan.Outcome == filter.Refuse {
+		return nil, nil
+	}
+	watch, err := g.facts.Watch(ctx)
+	if err != nil {
+		return nil, listUnreadable(err)
+	}
+	var leaks []filter.Finding
+	for i := range d.plan.Variants {
+		v := &d.plan.Variants[i]
+		if v.Action != filter.Send {
+			continue
+		}
+		s := spool()
+		d.copies[i] = s
+		if err := g.Render(ctx, d.copyOf(i), s); err != nil {
+			return nil, err
+		}
+		final, err := mail.Parse(s, s.Size(), finalLimits(g.limits))
+		if err != nil {
+			return nil, fmt.Errorf("gateway: read variant %d back: %w", i+1, err)
+		}
+		for _, f := range final.Defects {
+			if f.Default == mail.RejectIt {
+				return nil, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: variant %d came out with defect %s", i+1, f.Name))
+			}
+		}
+		leaks = append(leaks, filter.CheckLeaks(filter.LeakInput{Mail: final, Watch: watch, Env: d.env,
+			Facts: d.facts, Variant: v, Practice: d.snap.Practice})...)
+	}
+	return leaks, nil
+}
+
+// finalLimits lets a copy be larger than what came in, because lines are added and re-encoded.
+func finalLimits(l mail.Limits) mail.Limits {
+	l.Bytes *= 2
+	l.HeaderBytes *= 2
+	l.Parts += 2
+	l.Depth += 2
+	return l
+}
+
+// found is a rule that says what was already found; the leak check joins through it.
+type found []filter.Finding
+
+func (found) ID() string                                     { return "leak-check" }
+func (found) Needs() filter.Need                             { return filter.NeedContent }
+func (f found) Eval(*filter.Input) ([]filter.Finding, error) { return f, nil }
+
+// acceptance gathers what one commit must hold: the message as received while anything of it
+// is held, a copy a variant that goes, the deliveries, the audit row and the notices.
+func (g *Gateway) acceptance(d *decided, original io.ReaderAt) (store.Acceptance, error) {
+	a := store.Acceptance{Message: d.row()}
+	var err error
+	if a.Sealed, err = json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: d.mail.MessageID}); err != nil {
+		return a, fmt.Errorf("gateway: account: %w", err)
+	}
+	held := false
+	for i := range d.plan.Variants {
+		job, content := d.job(i)
+		a.Jobs = append(a.Jobs, job)
+		if content != nil {
+			a.Contents = append(a.Contents, *content)
+		} else {
+			held = true
+		}
+	}
+	if held {
+		a.Contents = append(a.Contents, store.Content{Variant: 0, Size: d.mail.Size, Body: original})
+	}
+	a.Events = []store.Event{d.event("accepted")}
+	if a.Also, err = g.notices(d); err != nil {
+		return a, err
+	}
+	return a, nil
+}
+
+func (g *Gateway) spool() *store.Spool { return g.store.NewSpool(spoolMemory) }
+
+// row is the message's row in the store.
+func (d *decided) row() store.Message {
+	return store.Message{ID: d.env.ID, Kind: store.KindMail, Submitter: d.env.Submitter, ReceivedAt: d.env.ReceivedAt,
+		Policy: d.snap.ID, Digest: d.mail.Digest, Size: d.mail.Size, Outcome: outcomeOf(d.plan.Outcome)}
+}
+
+// job is the delivery of variant i, and its content when it goes now.
+func (d *decided) job(i int) (store.NewJob, *store.Content) {
+	c := d.copyOf(i)
+	v := c.variant
+	j := store.NewJob{Variant: c.number, Reverse: c.reverse(), State: store.Held, Codes: d.codes(v.Rcpts)}
+	for _, r := range v.Rcpts {
+		a := d.env.Recipients[r].Address
+		j.Recipients = append(j.Recipients, a)
+		j.UTF8 = j.UTF8 || a.NeedsUTF8()
+	}
+	j.UTF8 = j.UTF8 || j.Reverse.NeedsUTF8()
+	if v.Action != filter.Send || d.copies[i] == nil {
+		return j, nil
+	}
+	j.State = store.Queued
+	return j, &store.Content{Variant: c.number, Size: d.copies[i].Size(), Body: d.copies[i]}
+}
+
+// codes says who these recipients are without naming them.
+func (d *decided) codes(rcpts []int) []string {
+	var out []string
+	for _, r := range rcpts {
+		f := d.facts.Recipients[r]
+		if len(f.Clients.Value) == 0 {
+			out = append(out, string(f.Class.Value))
+			continue
+		}
+		for _, c := range f.Clients.Value {
+			out = append(out, c.Ref)
+		}
+	}
+	return out
+}
+
+// event is the audit row of a decision: rule ids and digests, no content.
+func (d *decided) event(kind string) store.Event {
+	var rules []string
+	seen := map[string]bool{}
+	for _, f := range d.plan.Findings {
+		if f.Action > filter.Send && !seen[f.Rule] {
+			seen[f.Rule] = true
+			rules = append(rules, f.Rule)
+		}
+	}
+	return store.Event{Kind: kind, Actor: d.env.Submitter, Data: map[string]string{
+		"outcome": outcomeOf(d.plan.Outcome), "policy": d.snap.ID, "rules": strings.Join(rules, " "),
+		"digest": fmt.Sprintf("%x", d.mail.Digest), "copies": fmt.Sprint(len(d.plan.Variants))}}
+}
+
+func outcomeOf(a filter.Action) string {
+	switch a {
+	case filter.Send:
+		return "send"
+	case filter.Refuse:
+		return "refuse"
+	}
+	return "hold" // a lock that cannot be done is a hold
+}
+
+// receipt is the text after "250 2.0.0 ".
+func (g *Gateway) receipt(d *decided) (Receipt, error) {
+	r := Receipt{ID: d.env.ID, Text: "queued as " + string(d.env.ID)}
+	if d.plan.Outcome == filter.Send {
+		return r, nil
+	}
+	text, tag, err := d.leadText()
+	if err != nil {
+		return r, nil // committed: the answer must be 250 whatever the wording
+	}
+	r.Text = fmt.Sprintf("held as %s. %s%s", d.env.ID, strings.TrimPrefix(text, "Held: "), bracket(tag))
+	return r, nil
+}
+
+func bracket(words ...string) string {
+	s := strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+	if s == "" {
+		return ""
+	}
+	return " [" + s + "]"
+}
+
+// refuse records a refusal with its notice, and returns the reply.
+func (g *Gateway) refuse(ctx context.Context, d *decided) error {
+	refusal := g.refusal(d.snap, d.env.ID, &d.plan)
+	a := store.Acceptance{Message: d.row(), Events: []store.Event{d.event("refused")}}
+	var err error
+	if a.Also, err = g.notices(d); err != nil {
+		return err
+	}
+	if err := g.store.Accept(ctx, a); err != nil {
+		return cannotRecord(err)
+	}
+	g.log.Info("refused", "id", d.env.ID, "size", d.mail.Size)
+	return refusal
+}
+
+// refuseUnread records the refusal of a message that was not read to its end.
+func (g *Gateway) refuseUnread(ctx context.Context, snap *policy.Snapshot, e *mail.Envelope, id string, k fault.Kind, st fault.Status, values map[string]string) error {
+	text, err := wording(snap, id, values)
+	if err != nil {
+		return err
+	}
+	ev := store.Event{Kind: "refused", Actor: e.Submitter, Data: map[string]string{"outcome": "refuse", "policy": snap.ID, "rules": "size"}}
+	a := store.Acceptance{Events: []store.Event{ev}, Message: store.Message{ID: e.ID, Kind: store.KindMail,
+		Submitter: e.Submitter, ReceivedAt: e.ReceivedAt, Policy: snap.ID, Outcome: "refuse"}}
+	if n, ok, err := g.refusedNotice(snap, e, "", nil, id, values); err != nil {
+		return err
+	} else if ok {
+		a.Also = append(a.Also, n)
+	}
+	if err := g.store.Accept(ctx, a); err != nil {
+		return cannotRecord(err)
+	}
+	return &fault.Error{Kind: k, Status: st, Public: text + bracket(id, string(e.ID))}
+}
+
+// refusal is the one reply to a refused message: the strictest finding's text.
+func (g *Gateway) refusal(snap *policy.Snapshot, id mail.ID, p *filter.Plan) error {
+	st := fault.Status{Code: 550, Subject: 7, Detail: 1}
+	text, tag := "Not sent: the policies of this practice refuse it.", ""
+	if p.Lead >= 0 {
+		f := p.Findings[p.Lead]
+		if !f.Status.IsZero() {
+			st = f.Status
+		}
+		tag = f.Text
+		t, err := findingText(snap, &f)
+		if err != nil {
+			return err
+		}
+		text = t
+	}
+	return &fault.Error{Kind: fault.Rejected, Status: st, Public: text + bracket(tag, string(id))}
+}
+
+func megabytes(n int64) string {
+	if n%1_000_000 == 0 || n > 10_000_000 {
+		return fmt.Sprintf("%d MB", (n+500_000)/1_000_000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+func listUnreadable(err error) error {
+	return fault.Wrap(fault.Unavailable, "Not sent yet: the client list cannot be read. Try again in 10 minutes. Urgent? Phone the client. [M14]", err)
+}
+
+// asListUnreadable passes an unavailable fact on as M14; anything else stays as it is.
+func asListUnreadable(err error) error {
+	if fe, ok := errors.AsType[*fault.Error](err); ok && fe.Kind == fault.Unavailable && fe.Public == "" {
+		return listUnreadable(err)
+	}
+	return err
+}
+
+func cannotRecord(err error) error {
+	return fault.Wrap(fault.Unavailable, "Not sent yet: the mail gateway cannot record messages. Try again in 10 minutes. Urgent? Phone the client.", err)
+}
