@@ -1,0 +1,281 @@
+"""An outside reader of what the gateway would send: Python's email package.
+
+Reads a manifest (JSON) on standard input and writes its verdicts (JSON) on standard output:
+
+  {"clients": [{"address", "name", "crisis"}], "not_in_header": ["..."], "alias": "...",
+   "cases": [{"input": path, "outputs": [{"path", "recipient"}]}]}
+  -> [{"whole": bool, "problems": ["..."]}]     one for each case, in order
+
+Verdicts name what is wrong and where, never the text of a message.
+"""
+
+import email
+import email.header
+import email.policy
+import email.utils
+import hashlib
+import html.parser
+import json
+import re
+import sys
+from collections import Counter
+
+POLICY = email.policy.SMTP
+
+
+class Visible(html.parser.HTMLParser):
+    """The text that a reader of HTML sees."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.text, self.hidden = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("style", "script", "title"):
+            self.hidden += 1
+        self.text.append(" ")
+
+    def handle_endtag(self, tag):
+        if tag in ("style", "script", "title") and self.hidden:
+            self.hidden -= 1
+        self.text.append(" ")
+
+    def handle_data(self, data):
+        if not self.hidden:
+            self.text.append(data)
+
+
+def squeeze(text):
+    return " ".join(text.split())
+
+
+def seen(part):
+    """The text of a text part as it is read, white space squeezed."""
+    text = decoded_text(part)
+    if part.get_content_type() == "text/html":
+        reader = Visible()
+        reader.feed(text)
+        reader.close()
+        text = "".join(reader.text)
+    return squeeze(text)
+
+
+def decoded(part):
+    """The decoded bytes of a leaf. Line ends count only where base64 protects them."""
+    payload = part.get_payload(decode=True)
+    if payload is None:
+        return b""
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() != "base64":
+        payload = payload.replace(b"\r\n", b"\n")
+    return payload
+
+
+def decoded_text(part):
+    payload = part.get_payload(decode=True) or b""
+    charset = part.get_content_charset() or "utf-8"
+    try:
+        return payload.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return payload.decode("latin-1")
+
+
+def leaves(message):
+    for part in message.walk():
+        if not part.is_multipart():
+            yield part
+
+
+def own_leaves(message):
+    """Leaves that are not inside an embedded message."""
+    if message.get_content_maintype() == "message" and message.is_multipart():
+        return
+    if not message.is_multipart():
+        yield message
+        return
+    for part in message.get_payload():
+        yield from own_leaves(part)
+
+
+def is_attachment(part):
+    return part.get_content_disposition() == "attachment"
+
+
+def bodies(message):
+    """The first text and the first HTML that a reader is shown."""
+    found = {}
+    for part in own_leaves(message):
+        kind = part.get_content_type()
+        if kind in ("text/plain", "text/html") and kind not in found and not is_attachment(part):
+            found[kind] = part
+    return found
+
+
+def digest(part):
+    return hashlib.sha256(decoded(part)).hexdigest()
+
+
+def embedded(message):
+    """Digests of the header of every embedded message or report block, as received."""
+    for part in message.walk():
+        if part.get_content_maintype() == "message" and part.is_multipart():
+            for inner in part.get_payload():
+                fields = [(k.lower(), squeeze(str(v))) for k, v in inner.raw_items()]
+                yield hashlib.sha256(repr(fields).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def must_stay_whole(message):
+    """Whether an edit of the text would break a signature or an encryption."""
+    for part in message.walk():
+        kind = part.get_content_type()
+        if kind in ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"):
+            return True
+        if not part.is_multipart() and re.search(rb"-----BEGIN PGP (SIGNED )?MESSAGE", decoded(part)):
+            return True
+    return False
+
+
+def related_html(message, text, html):
+    """Whether the HTML is the same letter as the text, or the only text that there is."""
+    if text is None:
+        return True
+    for part in message.walk():
+        if part.get_content_type() == "multipart/alternative" and part.is_multipart():
+            under = list(own_leaves(part))
+            if any(p is text for p in under) and any(p is html for p in under):
+                return True
+    return False
+
+
+def wire(raw):
+    if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
+        yield "a line end that is not CRLF"
+    if b"\0" in raw:
+        yield "a NUL"
+    if any(len(line) > 998 for line in raw.split(b"\r\n")):
+        yield "a line over 998"
+    if not raw.endswith(b"\r\n"):
+        yield "does not end with CRLF"
+    header = raw.split(b"\r\n\r\n", 1)[0]
+    if not header.isascii():
+        yield "a header that is not ASCII"
+
+
+def haystacks(message, raw):
+    """Everything in which somebody could be named."""
+    yield "the raw message", raw.decode("latin-1")
+    for part in message.walk():
+        for name, value in part.raw_items():
+            value = str(value)
+            yield "field " + name, value
+            try:
+                yield "field " + name, str(email.header.make_header(email.header.decode_header(value)))
+            except Exception:
+                pass
+        try:
+            yield "a file name", part.get_filename() or ""
+        except Exception:
+            pass
+    for part in leaves(message):
+        yield "part " + part.get_content_type(), decoded_text(part)
+        yield "part " + part.get_content_type(), decoded(part).decode("latin-1")
+
+
+def check(manifest, source, output):
+    raw = open(output["path"], "rb").read()
+    yield from wire(raw)
+    message = email.message_from_bytes(raw, policy=POLICY)
+    client = next(c for c in manifest["clients"] if c["address"] == output["recipient"])
+
+    for name, count in (("To", 1), ("Cc", 0), ("Bcc", 0), ("From", 1), ("Subject", 1), ("Date", 1), ("Message-ID", 1)):
+        if len(message.get_all(name, [])) != count:
+            yield f"{len(message.get_all(name, []))} {name} fields"
+    to = [a for _, a in email.utils.getaddresses([str(v) for v in message.get_all("To", [])])]
+    if to != [client["address"]]:
+        yield f"To has {len(to)} addresses, or the wrong one"
+    sender = [a for _, a in email.utils.getaddresses([str(v) for v in message.get_all("From", [])])]
+    if sender != [manifest["alias"]]:
+        yield "From is not the address that clients see"
+    for name in message.keys():
+        if name.lower().startswith("resent-") or name.lower() in ("sender", "return-path"):
+            yield "field " + name
+    header = raw.split(b"\r\n\r\n", 1)[0].decode("latin-1").casefold()
+    for secret in manifest["not_in_header"]:
+        if secret.casefold() in header:
+            yield "the header shows the practitioner"
+
+    others = []
+    for other in manifest["clients"]:
+        if other is not client:
+            others += [other["address"], other["name"]] + other["name"].split()
+    for where, text in haystacks(message, raw):
+        text = text.casefold()
+        for other in others:
+            if other.casefold() in text:
+                yield "names another recipient in " + where
+
+    if source["whole"]:
+        if source["leaves"] != Counter(digest(p) for p in leaves(message)):
+            yield "signed or encrypted, but not whole"
+        return
+
+    crisis = squeeze(client["crisis"])
+    body = bodies(message)
+    text, page = body.get("text/plain"), body.get("text/html")
+    if text is None and page is None:
+        yield "no text to read"
+    if text is not None and (n := seen(text).count(crisis)) != 1:
+        yield f"crisis line {n} times in text"
+    if page is not None and related_html(message, text, page) and (n := seen(page).count(crisis)) != 1:
+        yield f"crisis line {n} times in HTML"
+    for kind in ("text/plain", "text/html"):
+        n = sum(seen(p).count(crisis) for p in leaves(message) if p.get_content_type() == kind)
+        if n > 1:
+            yield f"crisis line {n} times in all {kind} parts"
+    for other in manifest["clients"]:
+        line = squeeze(other["crisis"])
+        if line not in crisis and crisis not in line and any(line in seen(p) for p in leaves(message) if p.get_content_maintype() == "text"):
+            yield "another client's crisis line"
+
+    now = Counter(digest(p) for p in leaves(message))
+    editable = Counter(digest(p) for p in body.values())
+    lost = source["leaves"] - now - source["editable"]
+    if lost:
+        yield f"{lost.total()} of {source['leaves'].total()} parts are not as they were"
+    added = now - source["leaves"] - editable
+    if added:
+        yield f"{added.total()} parts that were not there"
+    if source["embedded"] != Counter(embedded(message)):
+        yield "the header of an embedded message is not as it was"
+
+
+def read(path):
+    """The facts about a message as submitted; a bare LF is a line end there."""
+    raw = re.sub(rb"(?<!\r)\n", b"\r\n", open(path, "rb").read())
+    message = email.message_from_bytes(raw, policy=POLICY)
+    return {
+        "whole": must_stay_whole(message),
+        "leaves": Counter(digest(p) for p in leaves(message)),
+        "editable": Counter(digest(p) for p in bodies(message).values()),
+        "embedded": Counter(embedded(message)),
+    }
+
+
+def main():
+    manifest = json.load(sys.stdin)
+    verdicts = []
+    for case in manifest["cases"]:
+        source = read(case["input"])
+        problems = []
+        for output in case["outputs"]:
+            try:
+                found = sorted(set(check(manifest, source, output)))
+            except Exception as e:  # a reader that gives up is a finding too
+                found = [f"Python's email gives up: {type(e).__name__}"]
+            problems += [f"to {output['recipient']}: {p}" for p in found]
+        verdicts.append({"whole": source["whole"], "problems": problems})
+    json.dump(verdicts, sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(10000)
+    main()
