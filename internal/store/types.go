@@ -101,6 +101,8 @@ type Job struct {
 	NextAt     time.Time      `json:"next_at"`
 	Last       string         `json:"last,omitempty"` // last status, "4.3.0"; never upstream text
 	About      mail.ID        `json:"about,omitempty"`
+
+	key *dataKey // of the message
 }
 
 // Outcome is what one attempt came to for one recipient.
