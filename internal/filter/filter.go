@@ -218,6 +218,7 @@ type Finding struct {
 	Fixed     bool              `json:"fixed,omitempty"`    // always_enforce, hold_for or leak: never self-released
 	Observed  bool              `json:"observed,omitempty"` // mode: observe; reported, without effect
 	Waived    bool              `json:"waived,omitempty"`   // let pass by a release
+	Undone    bool              `json:"undone,omitempty"`   // a hold about tone, let pass by never_hold
 	Evidence  []Evidence        `json:"evidence,omitempty"`
 	Values    map[string]string `json:"values,omitempty"` // for the text: codes, counts, limits; never names or addresses of clients
 }

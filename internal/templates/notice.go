@@ -69,11 +69,15 @@ func (n Notice) why(start string) (string, error) {
 	return start + strings.TrimRight(strings.TrimSpace(n.Reason), ".") + ".", nil
 }
 
-func (n Notice) id() []string {
-	if n.MessageID == "" {
-		return nil
+// end closes a notice with the gateway's id and, for danger, with what to do right now.
+func (n Notice) end(out []string) []string {
+	if n.MessageID != "" {
+		out = append(out, "Message "+n.MessageID+".")
 	}
-	return []string{"Message " + n.MessageID + "."}
+	if n.Urgent {
+		out = append(out, urgentLine)
+	}
+	return out
 }
 
 // HeldNotice tells the sender that a mail waits for a person.
@@ -86,10 +90,7 @@ func HeldNotice(n Notice) (subject string, paragraphs []string, err error) {
 	if n.TextID == "" {
 		out = append(out, n.whom())
 	}
-	if n.Urgent {
-		out = append(out, urgentLine)
-	}
-	return n.subjectOf("held"), append(out, n.id()...), nil
+	return n.subjectOf("held"), n.end(out), nil
 }
 
 func (n Notice) whom() string {
@@ -107,10 +108,7 @@ func RefusedNotice(n Notice) (subject string, paragraphs []string, err error) {
 		return "", nil, err
 	}
 	out := []string{"Your " + n.mailOf() + " was not sent to anybody.", why}
-	if n.Urgent {
-		out = append(out, urgentLine)
-	}
-	return n.subjectOf("not sent"), append(out, n.id()...), nil
+	return n.subjectOf("not sent"), n.end(out), nil
 }
 
 // TellNotice tells the person whom a rule names. Held says that the mail still waits.
@@ -128,9 +126,8 @@ func TellNotice(n Notice, held bool) (subject string, paragraphs []string, err e
 	}
 	if n.Urgent {
 		subject = "Urgent: an email is held"
-		out = append(out, urgentLine)
 	}
-	return subject, append(out, n.id()...), nil
+	return subject, n.end(out), nil
 }
 
 // ReleasedNotice tells the sender that somebody else let the mail go.
@@ -140,13 +137,13 @@ func ReleasedNotice(n Notice, by, at, reason string) (subject string, paragraphs
 	}
 	s := fmt.Sprintf("Released by %s at %s", by, at)
 	if len(n.Codes) > 0 {
-		s += " and on its way to " + list(n.Codes)
+		s += " and delivered to " + list(n.Codes)
 	}
 	s += "."
 	if r := strings.TrimRight(strings.TrimSpace(reason), "."); r != "" {
 		s += " Reason: " + r + "."
 	}
-	return n.subjectOf("released"), append([]string{s}, n.id()...), nil
+	return n.subjectOf("released"), n.end([]string{s}), nil
 }
 
 // StoppedNotice tells the sender that somebody else stopped the mail.
@@ -155,7 +152,7 @@ func StoppedNotice(n Notice, by, at string) (subject string, paragraphs []string
 		return "", nil, fmt.Errorf("a note of a stop needs who and when")
 	}
 	s := fmt.Sprintf("Your %s was stopped by %s at %s. What was held of it reached nobody.", n.mailOf(), by, at)
-	return n.subjectOf("stopped"), append([]string{s}, n.id()...), nil
+	return n.subjectOf("stopped"), n.end([]string{s}), nil
 }
 
 // DSN is the human part of a delivery report (RFC 3464 §2): it uses codes, because the report
@@ -166,5 +163,5 @@ func DSN(n Notice) (subject string, paragraphs []string, err error) {
 	if n.Phone != "" {
 		out = append(out, "Questions? Call the practice on "+n.Phone+".")
 	}
-	return n.subjectOf("not delivered"), append(out, n.id()...), nil
+	return n.subjectOf("not delivered"), n.end(out), nil
 }

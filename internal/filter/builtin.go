@@ -1,0 +1,113 @@
+package filter
+
+import (
+	"strconv"
+
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/mail"
+)
+
+// The names under which the core's own findings stand. They are in force whatever the
+// policies say.
+const (
+	RuleReadable = "readable"            // the message could be read in two ways, or not at all
+	RuleLimit    = "clients-per-message" // organisation.yaml, limits
+	RuleSigned   = "signed-mail"         // a change would break the mail app's signature
+	RuleConflict = "policy-conflict"     // two rules ask for what cannot both be done
+	RuleLeak     = "leak-check"          // the copy that is about to leave names somebody else
+)
+
+// unreadable turns the message's defects into findings, one for each kind of defect.
+func unreadable(m *mail.Message) []Finding {
+	var out []Finding
+	seen := map[string]bool{}
+	for _, d := range m.Defects {
+		key := d.Name + strconv.Itoa(int(d.Default))
+		if d.Default == mail.AcceptAsRead || seen[key] {
+			continue
+		}
+		seen[key] = true
+		f := Finding{
+			Rule: RuleReadable, Rcpt: -1, Action: Hold, About: Safety, Reason: d.Fix,
+			Evidence: []Evidence{{Path: d.Path, Offset: d.Offset, Digest: m.Digest}},
+			Values:   map[string]string{"defect": d.Name},
+		}
+		if f.Reason == "" {
+			f.Reason = "Mail apps could read this email in different ways. Write it again in your mail app and send it."
+		}
+		if d.Default == mail.RejectIt {
+			// RFC 3463 §3.7: a media error; the content must change.
+			f.Action, f.Status = Refuse, fault.Status{Code: 550, Subject: 6, Detail: 0}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// tooManyClients refuses a message to more clients than the practice allows at once.
+func tooManyClients(in *Input, limit int) ([]Finding, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	n, err := in.clientMailboxes()
+	if err != nil || n <= limit {
+		return nil, err
+	}
+	return []Finding{{
+		Rule: RuleLimit, Rcpt: -1, Action: Refuse, About: Safety, Status: refused, Text: "M02", Fixed: true,
+		Reason: "The email goes to more clients at once than the practice allows",
+		Values: map[string]string{"count": strconv.Itoa(n), "limit": strconv.Itoa(limit)},
+	}}, nil
+}
+
+// signedMail holds a copy of signed or encrypted mail that a rule would change: promise 7.
+func signedMail(rcpt int, edits []Edit) []Finding {
+	for _, e := range edits {
+		if textEdit(e.Kind) {
+			return []Finding{{
+				Rule: RuleSigned, Rcpt: rcpt, Action: Hold, About: Safety, Text: "M13",
+				Reason: "The email is signed or encrypted by the mail app, and our changes would break that",
+			}}
+		}
+	}
+	return nil
+}
+
+// conflict holds a copy for which two rules ask for different subjects. To take the later one
+// would make the order of rules matter.
+func conflict(rcpt int, edits []Edit) []Finding {
+	if len(subjects(edits)) < 2 {
+		return nil
+	}
+	return []Finding{{
+		Rule: RuleConflict, Rcpt: rcpt, Action: Hold, About: Safety, Fixed: true,
+		Reason: "Two rules ask for different subjects. Whoever edits the policies must decide which one applies.",
+	}}
+}
+
+// subjects returns the subject templates among the edits.
+func subjects(edits []Edit) []string {
+	var out []string
+	for _, e := range edits {
+		if e.Kind == EditSubject {
+			out = append(out, e.Arg)
+		}
+	}
+	return out
+}
+
+// withoutLocking is the one place that stands in for locking, which this version does not
+// have: a copy that must be locked is held, and the findings say so. When locking is built,
+// this function goes, and a decision may stay Lock.
+func withoutLocking(findings []Finding, decisions []Decision) {
+	for i := range findings {
+		if f := &findings[i]; f.effect() == Lock {
+			f.Text, f.Reason = "", f.Reason+": locking is not built into this version, so the email is held"
+		}
+	}
+	for i := range decisions {
+		if decisions[i].Action == Lock {
+			decisions[i].Action = Hold
+		}
+	}
+}

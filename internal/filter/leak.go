@@ -1,0 +1,356 @@
+package filter
+
+import (
+	"io"
+	"mime"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/plaincover/plaincover/internal/mail"
+)
+
+// LeakInput is a finished copy and what its readers may know.
+type LeakInput struct {
+	Mail     *mail.Message // the final bytes, parsed
+	Watch    *Watch
+	Env      *mail.Envelope
+	Facts    *Facts
+	Variant  *Variant
+	Practice Practice
+}
+
+// channel is a way in which a copy can name somebody. Findings say which, never what was seen.
+type channel uint8
+
+const (
+	leakMailbox channel = iota
+	leakPhone
+	leakCode
+	leakName
+	leakNameBorn
+	leakSenderMailbox
+	leakSenderDomain
+	leakSenderName
+	leakUnreadable
+	leakNoRegister
+	channelEnd
+)
+
+var channelNames = [channelEnd]string{
+	"the mailbox of somebody else", "the phone number of another client", "the code of another client",
+	"the full name of another client", "the full name of another client with the birth date",
+	"an address of the sender that clients should not see", "a domain that clients should not see",
+	"the sender's full name in a header field", "a part that could not be read again", "the client list is not there",
+}
+
+// maxEvidence bounds what is kept of a copy full of hits.
+const maxEvidence = 16
+
+// leaks collects the hits of one copy.
+type leaks struct {
+	in       LeakInput
+	own      map[int32]bool  // the variant's own people, by index in the watch
+	others   map[string]bool // folded mailboxes of other recipients who are no people of ours
+	domains  map[string]bool // of others and of the sender's own address
+	near     map[int32]bool  // clients who are recipients of this message, and foreign here
+	alias    bool
+	sender   Sender
+	real     string // the sender's own mailbox, folded
+	hit      [channelEnd]bool
+	evidence []Evidence
+}
+
+// CheckLeaks searches a finished copy for everything that names somebody whom its readers may
+// not know of (architecture §4). A hit holds: one finding for each recipient of the copy. A
+// copy for the practice's own people is not searched: they know the clients.
+//
+// A register name alone, of a client of another practitioner, is common enough to be chance:
+// it gives no finding.
+func CheckLeaks(in LeakInput) []Finding {
+	if in.Variant == nil || in.Variant.Show == ShowPractice {
+		return nil
+	}
+	l := &leaks{in: in, own: map[int32]bool{}, others: map[string]bool{}, near: map[int32]bool{}, domains: map[string]bool{}}
+	if in.Mail == nil || in.Mail.Root == nil || in.Watch == nil || in.Env == nil || in.Facts == nil || in.Facts.Sender.State != Present {
+		l.note(leakNoRegister, "", 0)
+		return l.findings()
+	}
+	l.people()
+	l.header()
+	l.texts()
+	l.opaque(in.Mail.Root)
+	return l.findings()
+}
+
+// people sorts everybody into those whom this copy may name and those whom it may not.
+func (l *leaks) people() {
+	l.sender = l.in.Facts.Sender.Value
+	_, asked := l.in.Variant.Has(EditAlias)
+	l.alias = asked && !l.sender.Alias.IsZero() && l.sender.Alias.Key() != l.sender.Real.Key()
+	l.real = mailboxKey(l.sender.Real)
+	if l.alias {
+		l.domains[domainOf(l.real)] = true
+	}
+	// Hidden recipients of one copy are foreign to each other.
+	hidden := l.in.Variant.Show == ShowUndisclosed && len(l.in.Variant.Rcpts) > 1
+	for i, r := range l.in.Env.Recipients {
+		mine := slices.Contains(l.in.Variant.Rcpts, i) && !hidden
+		class := ClassUnknown
+		if i < len(l.in.Facts.Recipients) {
+			f := &l.in.Facts.Recipients[i]
+			class = f.Class.Value
+			for k := range f.Clients.Value {
+				if n, ok := l.in.Watch.byRef[f.Clients.Value[k].Ref]; ok {
+					if mine {
+						l.own[n] = true
+					} else {
+						l.near[n] = true
+					}
+				}
+			}
+		}
+		if !mine && class != ClassColleague && class != ClassContact {
+			l.others[mailboxKey(r.Address)] = true
+		}
+	}
+	for i, r := range l.in.Env.Recipients {
+		if slices.Contains(l.in.Variant.Rcpts, i) && !hidden {
+			delete(l.others, mailboxKey(r.Address))
+		}
+	}
+	for k := range l.others {
+		l.domains[domainOf(k)] = true
+	}
+}
+
+func (l *leaks) note(c channel, path string, offset int64) {
+	if l.hit[c] && len(l.evidence) >= maxEvidence {
+		return
+	}
+	l.hit[c] = true
+	e := Evidence{Path: path, Offset: offset}
+	if l.in.Mail != nil {
+		e.Digest = l.in.Mail.Digest
+	}
+	if len(l.evidence) < maxEvidence && !slices.Contains(l.evidence, e) {
+		l.evidence = append(l.evidence, e)
+	}
+}
+
+// findings says what was hit, once for each recipient of the copy.
+func (l *leaks) findings() []Finding {
+	var what []string
+	for c, hit := range l.hit {
+		if hit {
+			what = append(what, channelNames[c])
+		}
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	var out []Finding
+	for _, i := range l.in.Variant.Rcpts {
+		out = append(out, Finding{
+			Rule: RuleLeak, Rcpt: i, Action: Hold, About: Safety, Text: "M26", Fixed: true,
+			Reason: "The copy shows " + List(what), Evidence: l.evidence,
+		})
+	}
+	return out
+}
+
+// foreign reports whether the copy's readers may not know any of these clients. Where one of
+// them is the reader, a shared mailbox, number or name is no news.
+func (l *leaks) foreign(clients []int32) bool {
+	for _, i := range clients {
+		if l.own[i] {
+			return false
+		}
+	}
+	return len(clients) > 0
+}
+
+// header searches the top header fields as they stand and decoded.
+func (l *leaks) header() {
+	root := l.in.Mail.Root
+	var all []string
+	for _, f := range root.Fields {
+		all = append(all, bothWays(f.Value)...)
+	}
+	all = append(all, l.in.Mail.Subject)
+	l.scan("header", root.Header.Start, all)
+	if l.alias {
+		l.senderName(l.in.Mail)
+	}
+}
+
+// bothWays returns a field's value and, where it differs, its decoded form (RFC 2047).
+func bothWays(v string) []string {
+	if !strings.Contains(v, "=?") {
+		return []string{v}
+	}
+	d := mime.WordDecoder{}
+	if s, err := d.DecodeHeader(v); err == nil && s != v {
+		return []string{v, s}
+	}
+	return []string{v}
+}
+
+// senderName looks for the practitioner's full name in the header fields of all parts.
+func (l *leaks) senderName(m *mail.Message) {
+	forms := newPhrases()
+	for _, f := range nameForms(l.sender.Name) {
+		forms.add(f)
+	}
+	if len(forms.has) == 0 || fold(l.sender.Name) == fold(l.sender.AliasName) {
+		return
+	}
+	for p := range m.Parts() {
+		for _, f := range p.Fields {
+			if forms.in(tokenise(bothWays(f.Value)...)) {
+				l.note(leakSenderName, p.Path, p.Header.Start)
+			}
+		}
+		if p.Filename != "" && forms.in(tokenise(p.Filename)) {
+			l.note(leakSenderName, p.Path, p.Header.Start)
+		}
+	}
+}
+
+// texts searches everything that can be read, part by part.
+func (l *leaks) texts() {
+	var part *mail.Part
+	var all []string
+	flush := func() {
+		if part != nil {
+			l.scan(part.Path, part.Body.Start, all)
+		}
+		all = nil
+	}
+	for p, s := range l.in.Mail.Texts() {
+		if p != part {
+			flush()
+			part = p
+		}
+		all = append(all, s)
+	}
+	flush()
+}
+
+// chunk and overlap bound what is in memory of a part that is not text. A mailbox or a number
+// that lies across a border is whole in the next chunk.
+const (
+	chunk   = 64 << 10
+	overlap = 512
+)
+
+// opaque searches what is no text raw, for mailboxes and phone numbers: pictures, programs,
+// ciphertext, and text that was too long to be kept.
+func (l *leaks) opaque(p *mail.Part) {
+	for _, c := range p.Parts {
+		l.opaque(c)
+	}
+	if len(p.Parts) > 0 || p.Body.Len() == 0 || (strings.HasPrefix(p.MediaType, "text/") && p.Text != "") {
+		return
+	}
+	r := l.in.Mail.Decode(p)
+	buf := make([]byte, 0, chunk+overlap)
+	for {
+		n, err := io.ReadFull(r, buf[len(buf):chunk])
+		buf = buf[:len(buf)+n]
+		l.raw(p, buf)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return
+		}
+		if err != nil {
+			l.note(leakUnreadable, p.Path, p.Body.Start)
+			return
+		}
+		copy(buf, buf[len(buf)-overlap:])
+		buf = buf[:overlap]
+	}
+}
+
+// raw searches bytes of unknown form as ASCII, and once more without the zero bytes of UTF-16.
+func (l *leaks) raw(p *mail.Part, b []byte) {
+	s := lower(b)
+	l.addresses(p.Path, p.Body.Start, s)
+	l.numbers(p.Path, p.Body.Start, s)
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+		l.addresses(p.Path, p.Body.Start, s)
+		l.numbers(p.Path, p.Body.Start, s)
+	}
+}
+
+// lower folds ASCII letters and makes every byte beyond ASCII a space: among such bytes it is
+// not known what is a letter.
+func lower(b []byte) string {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c >= utf8.RuneSelf {
+			c = ' '
+		}
+		out[i] = c
+	}
+	return string(out)
+}
+
+// scan searches the texts of one part for everything.
+func (l *leaks) scan(path string, offset int64, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	folded := make([]string, len(texts))
+	for i, t := range texts {
+		folded[i] = fold(t)
+	}
+	s := strings.Join(folded, "\n\x01\n")
+	if strings.Contains(s, "%40") {
+		s = strings.ReplaceAll(s, "%40", "@")
+	}
+	l.addresses(path, offset, s)
+	l.numbers(path, offset, s)
+	l.refs(path, offset, s)
+	l.names(path, offset, s, folded)
+	if l.alias && l.in.Variant.Show != ShowContact { // a contact may see our people in To and Cc
+		l.ownDomain(path, offset, s)
+	}
+}
+
+// names looks for full names: of other recipients and of this practitioner's clients alone,
+// of anybody else together with the birth date.
+func (l *leaks) names(path string, offset int64, all string, folded []string) {
+	var days map[day]bool
+	l.in.Watch.nameSet.find(tokeniseFolded(folded), func(name string) bool {
+		clients := l.in.Watch.names[name]
+		if !l.foreign(clients) || l.ofThePractice(name) {
+			return true
+		}
+		for _, i := range clients {
+			c := &l.in.Watch.clients[i]
+			if l.near[i] || (c.practitioner != "" && c.practitioner == l.sender.ID) {
+				l.note(leakName, path, offset)
+				continue
+			}
+			if c.born.IsZero() {
+				continue
+			}
+			if days == nil {
+				days = dates(all)
+			}
+			if days[dayOf(c.born)] {
+				l.note(leakNameBorn, path, offset)
+			}
+		}
+		return true
+	})
+}
+
+// ofThePractice reports whether the sender has that name.
+func (l *leaks) ofThePractice(name string) bool {
+	return slices.Contains(nameForms(l.sender.Name), name) || slices.Contains(nameForms(l.sender.AliasName), name)
+}

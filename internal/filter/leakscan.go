@@ -1,0 +1,325 @@
+package filter
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/plaincover/plaincover/internal/mail"
+)
+
+// The limits of RFC 5321 §4.5.3.1 bound how far around an "@" is read.
+const (
+	maxLocal  = 64
+	maxDomain = 255
+)
+
+// addresses looks every mailbox in a folded text up.
+func (l *leaks) addresses(path string, offset int64, s string) {
+	for at := strings.IndexByte(s, '@'); at >= 0; {
+		l.address(path, offset, s, at)
+		next := strings.IndexByte(s[at+1:], '@')
+		if next < 0 {
+			return
+		}
+		at += 1 + next
+	}
+}
+
+// address looks up whatever mailbox may stand around one "@": the text around it may run into
+// it ("email=anna@example.org", "anna@example.org.Then").
+func (l *leaks) address(path string, offset int64, s string, at int) {
+	end := at + 1
+	for end < len(s) && end-at <= maxDomain && domainByte(s[end]) {
+		end++
+	}
+	raw := strings.Trim(s[at+1:end], ".-")
+	for d := l.asciiDomain(raw); d != ""; d = withoutLabel(d) {
+		if !l.in.Watch.domains[d] && !l.domains[d] {
+			continue
+		}
+		l.locals(s, at, func(local string) {
+			key := local + "@" + d
+			if l.others[key] || l.foreign(l.in.Watch.mailboxes[key]) {
+				l.note(leakMailbox, path, offset)
+			}
+			if l.alias && key == l.real {
+				l.note(leakSenderMailbox, path, offset)
+			}
+		})
+	}
+}
+
+// asciiDomain turns a domain in its own script into A-labels, as addresses are kept.
+func (l *leaks) asciiDomain(d string) string {
+	if isASCII(d) {
+		return d
+	}
+	a, err := mail.ParseAddress("x@" + d)
+	if err != nil {
+		return d
+	}
+	return a.Domain
+}
+
+// withoutLabel drops the last label of a domain, while two are left.
+func withoutLabel(d string) string {
+	i := strings.LastIndexByte(d, '.')
+	if i < 0 || strings.IndexByte(d[:i], '.') < 0 {
+		return ""
+	}
+	return d[:i]
+}
+
+// locals calls try for each local part that can end at the "@".
+func (l *leaks) locals(s string, at int, try func(string)) {
+	if at > 0 && s[at-1] == '"' {
+		if i := strings.LastIndexByte(s[max(0, at-1-maxLocal):at-1], '"'); i >= 0 {
+			quoted := s[max(0, at-1-maxLocal)+i+1 : at-1]
+			try(strings.ReplaceAll(quoted, "\\", ""))
+		}
+		return
+	}
+	low := max(0, at-maxLocal*utf8.UTFMax)
+	for start := at - 1; start >= low && localByte(s[start]); start-- {
+		// A local part starts where the text before it could have ended.
+		if s[start] != '.' && (start == low || !alnumByte(s[start-1]) || !alnumByte(s[start])) {
+			try(s[start:at])
+		}
+	}
+}
+
+func alnumByte(c byte) bool {
+	return c >= utf8.RuneSelf || ('a' <= c && c <= 'z') || ('0' <= c && c <= '9')
+}
+
+func domainByte(c byte) bool { return alnumByte(c) || c == '.' || c == '-' }
+
+func localByte(c byte) bool { return alnumByte(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0 }
+
+// What still counts as one phone number.
+const (
+	maxGap    = 3  // characters between two groups of one number
+	maxDigits = 20 // "00", country code, "(0)", number
+)
+
+// numbers looks every phone number in a folded text up, however its digits are grouped.
+func (l *leaks) numbers(path string, offset int64, s string) {
+	var run []byte   // digits of the groups so far
+	var starts []int // where each group starts in run
+	gap := maxGap + 1
+	for i := 0; i < len(s); {
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		d, ok := digit(r)
+		if !ok {
+			i += size
+			if gap++; r >= 'a' && r <= 'z' || r == '@' || r == 1 {
+				gap = maxGap + 1 // a word ends a number
+			}
+			continue
+		}
+		if gap > maxGap {
+			run, starts = run[:0], starts[:0]
+		}
+		if len(run) > 4*maxDigits { // what lies further back belongs to no number here
+			cut := len(run) - maxDigits
+			run = append(run[:0], run[cut:]...)
+			kept := starts[:0]
+			for _, x := range starts {
+				if x >= cut {
+					kept = append(kept, x-cut)
+				}
+			}
+			starts = kept
+		}
+		starts, gap = append(starts, len(run)), 0
+		for ok {
+			run = append(run, d)
+			if len(run)-starts[len(starts)-1] > 4*maxDigits {
+				run = run[:starts[len(starts)-1]+4*maxDigits] // digits without end are no number
+			}
+			i += size
+			if i >= len(s) {
+				break
+			}
+			r, size = rune(s[i]), 1
+			if r >= utf8.RuneSelf {
+				r, size = utf8.DecodeRuneInString(s[i:])
+			}
+			d, ok = digit(r)
+		}
+		l.number(path, offset, run, starts)
+	}
+}
+
+// number looks up what ends with the last group.
+func (l *leaks) number(path string, offset int64, run []byte, starts []int) {
+	if len(run) < minPhone {
+		return
+	}
+	clients := l.in.Watch.phones[string(run[len(run)-minPhone:])]
+	if len(clients) == 0 {
+		return
+	}
+	for _, start := range starts {
+		written := string(run[start:])
+		if len(written) > maxDigits {
+			continue
+		}
+		var same []int32
+		for _, i := range clients {
+			for _, p := range l.in.Watch.clients[i].phones {
+				if sameNumber(written, p) {
+					same = append(same, i)
+				}
+			}
+		}
+		if l.foreign(same) {
+			l.note(leakPhone, path, offset)
+		}
+	}
+}
+
+// digit returns the ASCII digit for a decimal digit of any script.
+func digit(r rune) (byte, bool) {
+	if r < utf8.RuneSelf {
+		return byte(r), r >= '0' && r <= '9'
+	}
+	if !unicode.IsDigit(r) {
+		return 0, false
+	}
+	// The digits of a script stand in tens, in order.
+	zero := r
+	for n := 0; n < 9 && unicode.IsDigit(zero-1); n++ {
+		zero--
+	}
+	return byte('0' + (r-zero)%10), true
+}
+
+// refs looks every client code in a folded text up: "notes_c-0142_v2.pdf" holds one.
+func (l *leaks) refs(path string, offset int64, s string) {
+	type piece struct{ start, end int }
+	window := make([]piece, 0, l.in.Watch.codeParts)
+	start := -1
+	for i := 0; i <= len(s); {
+		r, size := rune(' '), 1
+		if i < len(s) {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		if i < len(s) && !notAlnum(r) {
+			if start < 0 {
+				start = i
+			}
+			i += size
+			continue
+		}
+		if start >= 0 {
+			if len(window) > 0 && start-window[len(window)-1].end > 1 {
+				window = window[:0] // more than one character between: no code reaches across
+			}
+			if len(window) == cap(window) && len(window) > 0 {
+				window = append(window[:0], window[1:]...)
+			}
+			if cap(window) > 0 {
+				window = append(window, piece{start, i})
+			}
+			for _, p := range window {
+				if l.foreign(l.in.Watch.codes[s[p.start:i]]) {
+					l.note(leakCode, path, offset)
+				}
+			}
+			start = -1
+		}
+		i += size
+	}
+}
+
+// ownDomain looks for the practitioner's domain, where the copy hides it behind the alias.
+func (l *leaks) ownDomain(path string, offset int64, s string) {
+	d := fold(l.sender.Real.Domain)
+	if d == "" || d == fold(l.sender.Alias.Domain) {
+		return
+	}
+	for from := 0; ; {
+		i := strings.Index(s[from:], d)
+		if i < 0 {
+			return
+		}
+		i += from
+		end := i + len(d)
+		before := i == 0 || !(alnumByte(s[i-1]) || s[i-1] == '-')
+		after := end == len(s) || !(alnumByte(s[end]) || s[end] == '-')
+		if before && after {
+			l.note(leakSenderDomain, path, offset)
+			return
+		}
+		from = i + 1
+	}
+}
+
+// day is a date without a time zone.
+type day struct{ y, m, d int }
+
+func dayOf(t time.Time) day { return day{t.Year(), int(t.Month()), t.Day()} }
+
+// dates reads every date in a folded text: 1990-04-01, 01/04/1990, 1.4.90, 1 April 1990,
+// April 1st, 1990. What may be read in two ways counts as both.
+func dates(s string) map[day]bool {
+	out := map[day]bool{}
+	w := strings.FieldsFunc(s, notAlnum)
+	for i := 0; i+2 < len(w); i++ {
+		a, b, c := datePiece(w[i]), datePiece(w[i+1]), datePiece(w[i+2])
+		add := func(y, m, d int) {
+			if m < 1 || m > 12 || d < 1 || d > 31 || y < 0 {
+				return
+			}
+			if y < 100 {
+				out[day{1900 + y, m, d}] = true
+				y += 2000
+			}
+			out[day{y, m, d}] = true
+		}
+		add(a, b, c)
+		add(c, b, a)
+		add(c, a, b)
+	}
+	return out
+}
+
+// datePiece reads a number ("1", "1st", "1990") or the name of a month; -1 for anything else.
+func datePiece(w string) int {
+	if len(w) == 0 || len(w) > 9 {
+		return -1
+	}
+	if n, rest := leadingNumber(w); n >= 0 && len(w)-len(rest) <= 4 {
+		switch rest {
+		case "", "st", "nd", "rd", "th":
+			return n
+		}
+		return -1
+	}
+	if len(w) < 3 {
+		return -1
+	}
+	for m := time.January; m <= time.December; m++ {
+		if name := strings.ToLower(m.String()); strings.HasPrefix(name, w) || (m == time.September && w == "sept") {
+			return int(m)
+		}
+	}
+	return -1
+}
+
+func leadingNumber(w string) (int, string) {
+	n, i := 0, 0
+	for i < len(w) && w[i] >= '0' && w[i] <= '9' && i < 5 {
+		n, i = n*10+int(w[i]-'0'), i+1
+	}
+	if i == 0 {
+		return -1, w
+	}
+	return n, w[i:]
+}

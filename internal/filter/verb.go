@@ -1,0 +1,118 @@
+package filter
+
+import "sort"
+
+// VerbKind is a word under a rule's do.
+type VerbKind string
+
+// The verbs that are built.
+const (
+	VerbSendSeparately           VerbKind = "send_separately"
+	VerbBcc                      VerbKind = "bcc"
+	VerbSubject                  VerbKind = "subject" // Arg: template
+	VerbNeutralFirstLine         VerbKind = "neutral_first_line"
+	VerbUseAlias                 VerbKind = "use_alias"
+	VerbRemoveIdentifyingHeaders VerbKind = "remove_identifying_headers"
+	VerbCrisisSignature          VerbKind = "crisis_signature"
+	VerbLock                     VerbKind = "lock"
+	VerbHold                     VerbKind = "hold"
+	VerbHoldFor                  VerbKind = "hold_for" // Arg: person
+	VerbRefuse                   VerbKind = "refuse"
+	VerbNeverHold                VerbKind = "never_hold"
+	VerbTell                     VerbKind = "tell" // Arg: person or role
+)
+
+// The verbs whose machinery is missing in this version: they hold, saying so.
+const (
+	VerbNeutralFilenames VerbKind = "neutral_filenames"
+	VerbRemoveMetadata   VerbKind = "remove_metadata"
+	VerbSignature        VerbKind = "signature"
+	VerbExpectationLine  VerbKind = "expectation_line"
+	VerbPseudonymise     VerbKind = "pseudonymise"
+	VerbTrimQuotes       VerbKind = "trim_quotes"
+	VerbRemove           VerbKind = "remove"
+	VerbLockAs           VerbKind = "lock_as"
+)
+
+// Verb is one thing that a rule does.
+type Verb struct {
+	Kind VerbKind
+	Arg  string
+}
+
+// editRank is the order in which Render applies the edits.
+var editRank = map[EditKind]int{
+	EditNeutralFirstLine:         1,
+	EditCrisisSignature:          2,
+	EditSubject:                  3,
+	EditAlias:                    4,
+	EditRemoveIdentifyingHeaders: 5,
+}
+
+// textEdit reports whether an edit changes a body, which breaks a signature over it.
+func textEdit(k EditKind) bool { return k == EditNeutralFirstLine || k == EditCrisisSignature }
+
+// mergeEdits puts edits in rank, each once.
+func mergeEdits(lists ...[]Edit) []Edit {
+	seen := map[Edit]bool{}
+	var out []Edit
+	for _, l := range lists {
+		for _, e := range l {
+			if !seen[e] {
+				seen[e] = true
+				out = append(out, e)
+			}
+		}
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if a, b := editRank[out[i].Kind], editRank[out[j].Kind]; a != b {
+			return a < b
+		}
+		return out[i].Arg < out[j].Arg
+	})
+	return out
+}
+
+// stricter raises the finding's action, never lowers it.
+func (f *Finding) stricter(a Action) { f.Action = max(f.Action, a) }
+
+// do applies one verb to a finding that is being made. It returns what the verb could not do.
+func (f *Finding) do(v Verb) (missing string) {
+	switch v.Kind {
+	case VerbSendSeparately:
+		f.Separate = true
+	case VerbBcc:
+		f.Bcc = true
+	case VerbSubject:
+		f.Edits = append(f.Edits, Edit{Kind: EditSubject, Arg: v.Arg})
+	case VerbNeutralFirstLine:
+		f.Edits = append(f.Edits, Edit{Kind: EditNeutralFirstLine})
+	case VerbUseAlias:
+		f.Edits = append(f.Edits, Edit{Kind: EditAlias})
+	case VerbRemoveIdentifyingHeaders:
+		f.Edits = append(f.Edits, Edit{Kind: EditRemoveIdentifyingHeaders})
+	case VerbCrisisSignature:
+		f.Edits = append(f.Edits, Edit{Kind: EditCrisisSignature})
+	case VerbLock, VerbLockAs:
+		f.stricter(Lock)
+	case VerbHold:
+		f.stricter(Hold)
+	case VerbHoldFor:
+		f.stricter(Hold)
+		f.Fixed = true
+		if f.HoldFor == "" || v.Arg < f.HoldFor {
+			f.HoldFor = v.Arg // whatever the order of the verbs
+		}
+	case VerbRefuse:
+		f.stricter(Refuse)
+		f.Status = refused
+	case VerbNeverHold:
+		f.NeverHold = true
+	case VerbTell:
+		f.Tell = append(f.Tell, v.Arg)
+	default:
+		f.stricter(Hold)
+		return string(v.Kind)
+	}
+	return ""
+}

@@ -1,0 +1,135 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	l := wordList(t, "l", "overdose", "kill myself", "self-harm", "don't", "straße", "🙂", "x")
+	for text, want := range map[string]bool{
+		"an OVERDOSE":                  true,
+		"overdosed":                    false,
+		"kill  myself.":                true,
+		"I kill. Myself":               true,
+		"Kill\nmyself":                 true,
+		"killmyself":                   false,
+		"self harm":                    true,
+		"don’t":                        true,
+		"over\u200bdose":               true,
+		"o\u00adverdose":               true,
+		"\uff4f\uff56\uff45\uff52dose": true,
+		"STRASSE":                      true,
+		"hello 🙂":                      true,
+		"love x":                       true,
+		"fox":                          false,
+		"":                             false,
+		"kill and myself":              false,
+	} {
+		if got := l.set.in(tokenise(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if l.set.in(tokenise("kill", "myself")) {
+		t.Error("a phrase reached from one text into the next")
+	}
+	if _, err := NewWordList("l", []string{"", " - "}); err == nil {
+		t.Error("an empty list was accepted")
+	}
+}
+
+func TestMentionsReadsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	care, danger := wordList(t, "care_words", "overdose"), wordList(t, DangerWords, "overdose")
+	attached := `From: maya@willowhouse.example
+To: anna@example.org
+Subject: Hi
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+Hello
+--b
+Content-Type: text/plain; name=notes.txt
+Content-Disposition: attachment; filename=notes.txt
+
+an overdose
+--b--
+`
+	for _, tc := range []struct {
+		name, raw    string
+		care, danger bool
+	}{
+		{"new text", message("a@example.org", "", "Hi", "overdose"), true, true},
+		{"subject", message("a@example.org", "", "Overdose", "x"), true, true},
+		{"inherited subject", message("a@example.org", "", "Re: overdose", "x"), true, false},
+		{"attachment", attached, true, false},
+		{"quote", message("a@example.org", "", "Hi", "No.\n\n> an overdose"), false, false},
+	} {
+		in := &Input{Mail: parse(t, tc.raw)}
+		for list, want := range map[*WordList]bool{care: tc.care, danger: tc.danger} {
+			if got, err := (Mentions{[]*WordList{list}}).Holds(in, 0); err != nil || got != want {
+				t.Errorf("%s, %s: %v %v", tc.name, list.Name(), got, err)
+			}
+		}
+	}
+}
+
+func TestParseSubject(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]struct {
+		reply bool
+		tags  string
+		text  string
+	}{
+		"Hi":                          {false, "", "Hi"},
+		"  Re: [together]  Hi":        {true, "[together]", "Hi"},
+		"[secure] RE: fwd: Hi":        {true, "[secure]", "Hi"},
+		"Re[2]: AW: Hi":               {true, "", "Hi"},
+		"[send-now: he rang] [x] Hi":  {false, "[send-now: he rang] [x]", "Hi"},
+		"Note: Hi":                    {false, "", "Note: Hi"},
+		"[unclosed Hi":                {false, "", "[unclosed Hi"},
+		"":                            {false, "", ""},
+		"Re:":                         {true, "", ""},
+		"reminder: [together] at one": {false, "", "reminder: [together] at one"},
+	} {
+		p := ParseSubject(s)
+		if p.Reply != want.reply || strings.Join(p.Tags, " ") != want.tags || p.Text != want.text {
+			t.Errorf("%q: %+v", s, p)
+		}
+	}
+	for s, want := range map[string]bool{"RE: [Together] x": true, "[secure] [together] x": true, "x [together]": false, "": false, "[togethe] x": false} {
+		if got := ParseSubject(s).starts("[together]"); got != want {
+			t.Errorf("%q starts: %v", s, got)
+		}
+	}
+}
+
+func FuzzParseSubject(f *testing.F) {
+	f.Add("Re: [x] [y Fwd: [")
+	f.Add("Re[[[:")
+	f.Fuzz(func(t *testing.T, s string) {
+		p := ParseSubject(s)
+		if len(p.Text) > len(s) {
+			t.Errorf("%q grew to %q", s, p.Text)
+		}
+		p.starts("[together]")
+	})
+}
+
+func FuzzTokenise(f *testing.F) {
+	f.Add("kill myself", "x \xff\u200b🙂")
+	l := wordList(f, "l", "kill myself", "x")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		w := tokenise(a, b)
+		l.set.in(w)
+		for i := range w.spans {
+			if w.from(i, 1) == "" || strings.ContainsAny(w.from(i, 1), " ") {
+				t.Fatalf("word %d of %q is %q", i, a+b, w.from(i, 1))
+			}
+		}
+	})
+}
