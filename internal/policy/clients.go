@@ -79,14 +79,14 @@ func (l *loader) readClients(v value) {
 			v.free().keys("not_clients",
 				field{"domains", false, func(v value) {
 					for _, e := range v.list("domains") {
-						if d, ok := e.domain("a domain"); ok {
+						if d, ok := e.domain("this"); ok {
 							c.NotClientDomains = append(c.NotClientDomains, d)
 						}
 					}
 				}},
 				field{"addresses", false, func(v value) {
 					for _, e := range v.list("addresses") {
-						if a, ok := e.address("an address"); ok {
+						if a, ok := e.address("this"); ok {
 							c.NotClientAddresses = append(c.NotClientAddresses, a)
 							c.notClient[a.Key()] = true
 						}

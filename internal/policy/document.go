@@ -155,7 +155,7 @@ func (d *document) checkTree(n *yaml.Node, depth int) bool {
 	ok := true
 	switch {
 	case depth > maxDepth:
-		v.report("this is nested more than %d levels deep", "", maxDepth)
+		v.report("this is nested more than %d levels deep", "write it in fewer levels, or as several rules", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode:
 		v.report("%s refers to another place of the file, which policy files do not do", "write the words out here; if it is text, put it in quotes", quote("*"+n.Value))
@@ -195,8 +195,13 @@ func (d *document) syntax(err error) {
 		d.report(at, tab, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
 		return
 	}
+	if at, quoted := d.openQuote(line); at > 0 {
+		d.report(at, quoted, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
+		return
+	}
 	text := d.line(line)
-	col = min(max(col, 1), max(1, utf8.RuneCountInString(text)))
+	indent := utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeft(text, " "))
+	col = min(max(col, indent+1), max(1, utf8.RuneCountInString(text)))
 	trimmed := strings.TrimLeft(text, " -")
 	key, val, hasKey := strings.Cut(trimmed, ": ")
 	val = strings.TrimSpace(val)
@@ -205,8 +210,6 @@ func (d *document) syntax(err error) {
 		d.report(line, col, 1, "a line may not begin with %", "put the text in quotes")
 	case hasKey && val != "" && strings.ContainsRune("@`%&*!|>", rune(val[0])):
 		d.report(line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
-	case strings.Count(text, `"`)%2 == 1 || (hasKey && strings.HasPrefix(val, "'") && strings.Count(val, "'")%2 == 1):
-		d.report(line, col, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
 	case strings.Contains(text, `\`):
 		d.report(line, col, 1, `a backslash in double quotes means something else`, "use single quotes around this text")
 	case unbalanced(d.lines[:line]):
@@ -227,6 +230,31 @@ func (d *document) tabBefore(line int) (at, col int) {
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 		if k := strings.IndexByte(indent, '\t'); k >= 0 {
 			return i, k + 1
+		}
+	}
+	return 0, 0
+}
+
+// openQuote finds the first line up to that one on which a text in quotes begins and does not
+// end. Texts in quotes over several lines are so rare here that this is the likely slip.
+func (d *document) openQuote(line int) (at, col int) {
+	for i := 1; i <= line; i++ {
+		text, in, from := d.line(i), rune(0), 0
+		before := ' '
+		for j, r := range []rune(text) {
+			switch {
+			case in == '"' && r == '"' && before != '\\', in == '\'' && r == '\'':
+				in = 0
+			case in != 0:
+			case r == '#' && before == ' ':
+				in = '#'
+			case (r == '"' || r == '\'') && strings.ContainsRune(" [{,", before):
+				in, from = r, j+1
+			}
+			before = r
+		}
+		if in == '"' || in == '\'' {
+			return i, from
 		}
 	}
 	return 0, 0
@@ -357,10 +385,15 @@ func (v value) keys(what string, fields ...field) bool {
 				known[j] = f.key
 			}
 			key.report("unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
+			had[nearest(key.n.Value, known)] = true // it is meant: do not also ask for it
 			continue
 		}
 		if val.isNull() {
-			key.report("%s has no value", "write one after the colon, or delete the line", quote(key.n.Value))
+			fix := "write one after the colon, or delete the line"
+			if fields[i].must {
+				fix = "write one after the colon: it must be there"
+			}
+			key.report("%s has no value", fix, quote(key.n.Value))
 			continue
 		}
 		fields[i].read(val)

@@ -64,7 +64,7 @@ func (l *loader) organisation(v value) {
 		field{"organisation", true, func(v value) { l.organisationName(v) }},
 		field{"domains", true, func(v value) {
 			for _, e := range v.free().filled("domains") {
-				if d, ok := e.domain("a domain"); ok {
+				if d, ok := e.domain("this"); ok {
 					if slices.Contains(o.Domains, d) {
 						e.report("this domain stands twice", "keep one")
 					}
@@ -176,6 +176,7 @@ func readWorkingHours(v value, w *WorkingHours) {
 }
 
 func (l *loader) heldMail(v value, h *HeldMail) {
+	before := l.found()
 	v.keys("held_mail",
 		field{"second_person", true, func(v value) {
 			h.SecondPerson, _ = v.word("second_person", "required", "self_with_delay", "none")
@@ -193,6 +194,9 @@ func (l *loader) heldMail(v value, h *HeldMail) {
 		}},
 		field{"on_expiry", true, func(v value) { h.OnExpiry, _ = v.word("on_expiry", "refuse_and_tell_sender") }},
 	)
+	if l.found() > before {
+		return
+	}
 	if h.SecondPerson == "self_with_delay" && h.Delay == 0 {
 		v.report("self_with_delay needs a delay", "add delay: 15m")
 	}

@@ -56,6 +56,9 @@ func (l *loader) readPeople(v value) {
 		}},
 		field{"systems", false, func(v value) { systems = v.free().list("systems") }},
 	)
+	if len(l.s.People) == 0 {
+		l.readable[filePeople] = false
+	}
 	for _, e := range systems {
 		l.system(e)
 	}
@@ -80,7 +83,7 @@ func (l *loader) person(v value) {
 		field{"signs_in_as", true, func(v value) { p.SignsInAs = l.signIn(v, p.ID) }},
 		field{"also_uses", false, func(v value) {
 			for _, e := range v.list("also_uses") {
-				if a, ok := e.address("an address of also_uses"); ok {
+				if a, ok := e.address("this"); ok {
 					p.AlsoUses = append(p.AlsoUses, a)
 				}
 			}
@@ -93,6 +96,7 @@ func (l *loader) person(v value) {
 		field{"may", true, func(v value) { p.May = readMay(v) }},
 	)
 	if !ok || p.ID == "" {
+		l.readable[filePeople] = false // who is meant elsewhere cannot be known
 		return
 	}
 	s := l.s
@@ -119,7 +123,7 @@ func (l *loader) system(v value) {
 		field{"may_use", false, func(v value) {
 			for _, e := range v.list("may_use") {
 				id, ok := e.text("a person of may_use")
-				if _, known := l.s.people[id]; ok && !known {
+				if _, known := l.s.people[id]; ok && !known && l.readable[filePeople] {
 					e.report("no person in people.yaml has the id %s", didYouMean(id, l.personIDs()), quote(id))
 					continue
 				}

@@ -154,7 +154,7 @@ func (l *loader) directory() {
 func (l *loader) openMandatory(name string) (*document, bool) {
 	if _, err := fs.Stat(l.fsys, name); err != nil && fixOpen(err) == fixOpen(fs.ErrNotExist) {
 		l.problems = append(l.problems, Problem{File: name, Text: "this file is missing, which would remove all protection that it gives",
-			Fix: "restore it from a copy; `gateway setup` writes a fresh one"})
+			Fix: "restore it from a copy, or take the shipped one as a start"})
 		return nil, false
 	}
 	d, ok := l.open(name)

@@ -70,6 +70,7 @@ func (l *loader) rule(v value) {
 	if l.found() > before {
 		return
 	}
+	l.s.names[r.spec.ID] = r.spec.Name
 	l.s.Rules = append(l.s.Rules, filter.NewRule(r.spec))
 }
 
@@ -96,7 +97,6 @@ func (l *loader) ruleID(v value) string {
 		return ""
 	}
 	l.ruleLines[id] = v.n.Line
-	l.s.names[id] = id
 	return id
 }
 
@@ -256,6 +256,10 @@ func readAll(r *ruleReader, v value) (filter.Condition, bool) {
 func (r *ruleReader) group(what string, v value) ([]filter.Condition, bool) {
 	var out []filter.Condition
 	before := r.l.found()
+	if v.n.Kind != yaml.SequenceNode {
+		v.report("%s must be a list of conditions", "write it as [{to: client}, {to: unknown}]", what)
+		return nil, false
+	}
 	for _, e := range v.filled(what) {
 		switch c := r.conditions("an entry of "+what, e); len(c) {
 		case 0:

@@ -106,7 +106,7 @@ func (v value) whole(what string, low, high int) (int, bool) {
 		return 0, false
 	}
 	if n < low || n > high {
-		v.report("%s must be between "+strconv.Itoa(low)+" and "+strconv.Itoa(high), "", what)
+		v.report("%s must be between "+strconv.Itoa(low)+" and "+strconv.Itoa(high), "write a number in this range", what)
 		return 0, false
 	}
 	return n, true
@@ -158,7 +158,7 @@ func (v value) period(what string) (Period, bool) {
 			return Period{Years: n}, true
 		}
 	}
-	v.report("%s must be a time such as 30 days, 12 months or 2 years", "", what)
+	v.report("%s must be a length of time such as 12 months", "write a number and days, weeks, months or years", what)
 	return Period{}, false
 }
 
@@ -227,7 +227,7 @@ func (v value) code(what string, low, high int) (string, bool) {
 		return "", false
 	}
 	if len(s) < low || len(s) > high || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		v.report("%s must be a code in capital letters, such as GB", "", what)
+		v.report("%s must be a code of capital letters", "for example GB", what)
 		return "", false
 	}
 	return s, true
@@ -241,7 +241,7 @@ func (v value) address(what string) (mail.Address, bool) {
 	}
 	a, err := mail.ParseAddress(s)
 	if err != nil {
-		v.report("%s must be an email address", "write it like maya@willowhouse.example, without a name and without < >", what)
+		v.report("%s is not an email address", "write it like maya@willowhouse.example, without a name and without < >", what)
 		return mail.Address{}, false
 	}
 	return a, true
@@ -255,7 +255,7 @@ func (v value) domain(what string) (string, bool) {
 	}
 	a, err := mail.ParseAddress("x@" + s)
 	if err != nil {
-		v.report("%s must be a domain", "write the part after the @ of an address: willowhouse.example", what)
+		v.report("%s is not a domain", "write the part after the @ of an address: willowhouse.example", what)
 		return "", false
 	}
 	return a.Domain, true

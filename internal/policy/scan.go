@@ -16,7 +16,7 @@ import (
 var (
 	addressLike = regexp.MustCompile(`[^\s@<>()\[\]{},;:"']+@[^\s@<>()\[\]{},;:"']+\.[^\s@<>()\[\]{},;:"'.]+`)
 	phoneLike   = regexp.MustCompile(`(?:\+|\b)\d[\d ()/.-]{6,}\d`)
-	dateLike    = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}([ T-]\d{1,2}.*)?$`)
+	dateLike    = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}([ T-]\d{1,2}.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})$`)
 )
 
 // findClientData reports what looks like a client's address or number outside the places

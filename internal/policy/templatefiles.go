@@ -50,6 +50,7 @@ func (l *loader) readTemplates(v value) {
 
 func (l *loader) readSubjects(v value) {
 	if !v.keysFree("subjects") {
+		l.readable[fileTemplates] = false
 		return
 	}
 	texts := map[string]string{}
@@ -59,6 +60,7 @@ func (l *loader) readSubjects(v value) {
 			continue
 		}
 		s, ok := val.text("a subject")
+		l.subjects[name] = val // known, even if something is wrong with it
 		if !ok {
 			continue
 		}
@@ -66,7 +68,6 @@ func (l *loader) readSubjects(v value) {
 			val.report("this subject is longer than 120 characters", "a lock screen shows about 40")
 			continue
 		}
-		l.subjects[name] = val
 		texts[name] = s
 	}
 	if len(texts) == 0 {
@@ -78,7 +79,11 @@ func (l *loader) readSubjects(v value) {
 		if n, ok := l.subjects[p.Name]; ok {
 			at = n
 		}
-		at.report("%s", p.Fix, strings.TrimSpace(p.Text))
+		fix := p.Fix
+		if fix == "" {
+			fix = "a placeholder begins with (( and ends with )), for example ((word))"
+		}
+		at.report("%s", fix, strings.TrimSpace(p.Text))
 	}
 	l.s.Templates = set
 }
@@ -123,6 +128,7 @@ func (l *loader) crisisLine(v value) templates.CrisisLine {
 		return field{key, must, func(v value) { *to, _ = v.text(key) }}
 	}
 	var checkedAt value
+	before := l.found()
 	ok := v.keys("a crisis line",
 		text("name", true, &c.Name),
 		field{"call", false, func(v value) { c.Call, _ = v.phone("call") }},
@@ -134,7 +140,7 @@ func (l *loader) crisisLine(v value) templates.CrisisLine {
 			s, ok := v.text("for")
 			age, under := strings.CutPrefix(s, "under_")
 			if ok && s != "all" && (!under || len(age) == 0 || len(age) > 2 || strings.Trim(age, "0123456789") != "") {
-				v.report("for must be all, or an age such as under_19", "")
+				v.report("for must say whom the line is for", "write all, or an age such as under_19")
 			}
 			c.For = s
 		}},
@@ -149,7 +155,7 @@ func (l *loader) crisisLine(v value) templates.CrisisLine {
 	if !ok {
 		return c
 	}
-	if c.Call == "" && c.Text == "" {
+	if c.Call == "" && c.Text == "" && l.found() == before {
 		v.report("a crisis line needs a number", "add call or text")
 	}
 	if checkedAt.ok() {

@@ -216,7 +216,7 @@ func (t *testFile) client(v value, c *filter.Client) bool {
 		}},
 		{"practitioner", false, func(v value) {
 			if s, ok := v.text("practitioner"); ok {
-				if _, known := t.l.s.people[s]; !known {
+				if _, known := t.l.s.people[s]; !known && t.l.readable[filePeople] {
 					v.report("no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
 				}
 				c.Practitioner = s
@@ -290,10 +290,11 @@ func (t *testFile) mail(v value, m *TestMail) {
 		return field{key, false, func(v value) { *list = t.recipients(key, v) }}
 	}
 	var eml value
+	before := t.l.found()
 	v.keys("mail",
 		field{"from", true, func(v value) {
 			s, ok := v.text("from")
-			if _, known := t.l.s.senders[s]; ok && !known {
+			if _, known := t.l.s.senders[s]; ok && !known && t.l.readable[filePeople] {
 				v.report("nobody in people.yaml has the id %s", didYouMean(s, t.l.senderIDs()), quote(s))
 			}
 			m.From = s
@@ -304,7 +305,7 @@ func (t *testFile) mail(v value, m *TestMail) {
 		field{"html", false, func(v value) { m.HTML, _ = v.text("html") }},
 		field{"eml", false, func(v value) { eml = v; m.EML = t.eml(v) }},
 	)
-	if len(m.To)+len(m.Cc)+len(m.Bcc) == 0 && v.n.Kind == yaml.MappingNode {
+	if len(m.To)+len(m.Cc)+len(m.Bcc) == 0 && t.l.found() == before {
 		v.report("this mail goes to nobody", "add to: [C-1]")
 	}
 	if eml.ok() && (m.Subject != "" || m.Body != "" || m.HTML != "") {
@@ -378,7 +379,7 @@ func (t *testFile) recipient(v value) (TestRecipient, bool) {
 		return r, true
 	}
 	if strings.Contains(s, "@") {
-		r.Address, ok = v.address("a recipient")
+		r.Address, ok = v.address("this")
 		return r, ok
 	}
 	if slices.Contains(t.refs, s) {
@@ -435,7 +436,7 @@ func (t *testFile) expect(v value, x *Expect) {
 		textOf("refused_text", templates.KindRefused, &x.RefusedText),
 		field{"held_for", false, func(v value) {
 			s, ok := v.text("held_for")
-			if _, known := t.l.s.people[s]; ok && !known {
+			if _, known := t.l.s.people[s]; ok && !known && t.l.readable[filePeople] {
 				v.report("no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
 			}
 			x.HeldFor = s
