@@ -48,10 +48,12 @@ type explained struct {
 		Text string
 	}
 	Findings []struct{ Rule, Action, Recipient, Reason string }
-	Messages []struct {
-		File         string
-		ForwardPaths []string `json:"forward_paths"`
-	}
+	Messages []explainedMessage
+}
+
+type explainedMessage struct {
+	File         string
+	ForwardPaths []string `json:"forward_paths"`
 }
 
 // corpusCase is one message of the corpus and what became of it.
