@@ -28,11 +28,11 @@ func (p *parser) describe(part *Part) (boundary string) {
 	}
 	switch part.MediaType {
 	case "message/partial":
-		p.defects.add(defPartial, part.Path, off, "")
+		p.breaks(defPartial, part.Path, off)
 	case "message/external-body":
-		p.defects.add(defExternal, part.Path, off, "")
+		p.breaks(defExternal, part.Path, off)
 	case "multipart/x-mixed-replace":
-		p.defects.add(defReplace, part.Path, off, "")
+		p.breaks(defReplace, part.Path, off)
 	case "application/ms-tnef", "application/vnd.ms-tnef":
 		p.defects.add(defTNEF, part.Path, off, "")
 	default:
@@ -160,8 +160,8 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 			part.Disposition = "attachment"
 		}
 	}
-	name, d1 := decodeWords(cd.params["filename"])
-	other, d2 := decodeWords(ct.params["name"])
+	name, d1 := paramText(cd, "filename")
+	other, d2 := paramText(ct, "name")
 	if part.IsMultipart() {
 		other = "" // some put the subject there
 	}
@@ -184,6 +184,15 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 	if part.Filename != strings.TrimSpace(name) {
 		p.defects.add(defFilename, part.Path, off, "")
 	}
+}
+
+// paramText returns a parameter; in one that is not in RFC 2231 form, encoded words are
+// decoded, because every mail app does.
+func paramText(v paramValue, name string) (string, []string) {
+	if v.extended[name] {
+		return v.params[name], nil
+	}
+	return decodeWords(v.params[name])
 }
 
 func extension(name string) string {

@@ -123,6 +123,6 @@ type Message struct {
 	InReplyTo, References              []string // without angle brackets
 
 	src       io.ReaderAt
-	broken    string // the defect that kept us from reading it all; never written
+	broken    string // the defect for which it is never written
 	lookalike bool   // a line could be mistaken for one of our boundaries
 }

@@ -1,0 +1,306 @@
+package mail
+
+import (
+	"fmt"
+	"html"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	nethtml "golang.org/x/net/html"
+)
+
+// Replacement is a text to be put in the place of another one, which is matched as whole
+// tokens in any case.
+type Replacement struct{ Old, New string }
+
+// replacer applies replacements to running text.
+type replacer struct {
+	old []*regexp.Regexp
+	new []string
+}
+
+func newReplacer(list []Replacement) (*replacer, error) {
+	r := &replacer{}
+	for _, x := range list {
+		words := strings.Fields(x.Old)
+		if len(words) == 0 {
+			continue
+		}
+		for i := range words {
+			words[i] = regexp.QuoteMeta(words[i])
+		}
+		re, err := regexp.Compile(`(?i)` + strings.Join(words, `[\s\x{a0}]+`))
+		if err != nil {
+			return nil, fmt.Errorf("mail: replacement: %w", err)
+		}
+		r.old = append(r.old, re)
+		r.new = append(r.new, x.New)
+	}
+	return r, nil
+}
+
+func (r *replacer) apply(s string) string {
+	for i, re := range r.old {
+		s = replaceTokens(s, re, r.new[i])
+	}
+	return s
+}
+
+func replaceTokens(s string, re *regexp.Regexp, with string) string {
+	found := re.FindAllStringIndex(s, -1)
+	if found == nil {
+		return s
+	}
+	var b strings.Builder
+	at := 0
+	for _, f := range found {
+		if !tokenEdge(s, f[0], f[1]) {
+			continue
+		}
+		b.WriteString(s[at:f[0]])
+		b.WriteString(with)
+		at = f[1]
+	}
+	b.WriteString(s[at:])
+	return b.String()
+}
+
+// tokenEdge reports whether s[i:j] is not part of a longer word, address or domain.
+func tokenEdge(s string, i, j int) bool {
+	before, _ := utf8.DecodeLastRuneInString(s[:i])
+	after, n := utf8.DecodeRuneInString(s[j:])
+	if i > 0 && (isWordRune(before) || strings.ContainsRune("._%+-@", before)) {
+		return false
+	}
+	if j == len(s) {
+		return true
+	}
+	if isWordRune(after) || after == '@' {
+		return false
+	}
+	next, _ := utf8.DecodeRuneInString(s[j+n:])
+	return !strings.ContainsRune(".-", after) || !isWordRune(next) || j+n >= len(s)
+}
+
+func isWordRune(r rune) bool {
+	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
+}
+
+// html applies the replacements to the shown text of an HTML text and to mailto links; no
+// other byte changes.
+func (r *replacer) html(s string) string {
+	if len(r.old) == 0 {
+		return s
+	}
+	var b strings.Builder
+	raw, at := "", 0
+	_ = htmlTokens(s, func(t htmlToken) { // what belongs to no token is copied as it is
+		tok := s[t.start:t.end]
+		at = t.end
+		switch {
+		case t.kind == nethtml.TextToken && raw == "":
+			b.WriteString(r.htmlText(tok))
+		case t.kind == nethtml.StartTagToken && hasMailto(&t):
+			b.WriteString(r.mailto(tok))
+		default:
+			b.WriteString(tok)
+		}
+		switch {
+		case t.kind == nethtml.StartTagToken && (t.name == "script" || t.name == "style"):
+			raw = t.name
+		case t.kind == nethtml.EndTagToken && t.name == raw:
+			raw = ""
+		}
+	})
+	b.WriteString(s[at:])
+	return b.String()
+}
+
+func (r *replacer) htmlText(tok string) string {
+	for i, re := range r.old {
+		escaped := html.EscapeString(r.new[i])
+		if !strings.Contains(tok, "&") {
+			tok = replaceTokens(tok, re, escaped)
+			continue
+		}
+		plain := html.UnescapeString(tok)
+		if out := replaceTokens(plain, re, r.new[i]); out != plain {
+			tok = html.EscapeString(out)
+		}
+	}
+	return tok
+}
+
+func hasMailto(t *htmlToken) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(t.attr("href"))), "mailto:")
+}
+
+// mailto replaces inside the link of a tag.
+func (r *replacer) mailto(tag string) string {
+	i := strings.Index(strings.ToLower(tag), "mailto:")
+	if i < 0 || i > len(tag) {
+		return tag
+	}
+	i += len("mailto:")
+	n := strings.IndexAny(tag[i:], "\"'> \t\r\n")
+	if n < 0 {
+		n = len(tag) - i
+	}
+	link := tag[i : i+n]
+	for k, re := range r.old {
+		link = replaceTokens(link, re, html.EscapeString(r.new[k]))
+	}
+	return tag[:i] + link + tag[i+n:]
+}
+
+// paragraph makes a text one line.
+func paragraph(s string) string { return strings.Join(strings.Fields(cleanHeaderText(s)), " ") }
+
+func paragraphs(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if s = paragraph(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// missing returns the paragraphs that do not stand in text yet, white space aside.
+func missing(list []string, text string) []string {
+	have := squeeze(text)
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.Contains(have, squeeze(s)) })
+}
+
+// editPlain puts paragraphs before a text and above its quote; nothing else changes.
+func editPlain(text string, first, signature []string, flowed bool) string {
+	nl := "\r\n"
+	if strings.Contains(text, "\n") && !strings.Contains(text, "\r\n") {
+		nl = "\n"
+	}
+	above, quote := text, ""
+	if q := quoteStart(text); q >= 0 {
+		above, quote = text[:q], text[q:]
+	}
+	signature = missing(signature, above)
+	if flowed {
+		first, signature = stuff(first), stuff(signature)
+	}
+	var b strings.Builder
+	rest, bom := strings.CutPrefix(above, "\uFEFF")
+	if bom {
+		b.WriteString("\uFEFF")
+	}
+	if len(first) > 0 {
+		b.WriteString(strings.Join(first, nl+nl) + nl + nl)
+	}
+	b.WriteString(rest)
+	if len(signature) == 0 {
+		b.WriteString(quote)
+		return b.String()
+	}
+	if rest != "" && !strings.HasSuffix(rest, "\n") {
+		b.WriteString(nl)
+	}
+	if rest != "" && !strings.HasSuffix(rest, "\n"+nl) && rest != nl {
+		b.WriteString(nl)
+	}
+	b.WriteString(strings.Join(signature, nl+nl) + nl)
+	if quote != "" {
+		b.WriteString(nl + quote)
+	}
+	return b.String()
+}
+
+// stuff adds the space that format=flowed wants before some lines (RFC 3676 §4.4).
+func stuff(list []string) []string {
+	out := slices.Clone(list)
+	for i, s := range out {
+		if strings.HasPrefix(s, ">") || strings.HasPrefix(s, "From ") {
+			out[i] = " " + s
+		}
+	}
+	return out
+}
+
+// editHTML puts paragraphs at the start of the body and above the quote; no other byte
+// changes. It fails when they would not be shown, each once more than before.
+func editHTML(text string, first, signature []string, cs charset) (string, error) {
+	h, err := readHTML(text)
+	if err != nil {
+		return "", err
+	}
+	signature = missing(signature, h.fresh.String())
+	if len(first)+len(signature) == 0 {
+		return text, nil
+	}
+	before, err := shownText(text)
+	if err != nil {
+		return "", err
+	}
+	places := []int{h.endAt, len(text), h.bodyAt}
+	if h.quoteAt >= 0 {
+		places = []int{h.quoteAt, h.bodyAt}
+	}
+	for _, at := range places {
+		at = max(at, h.bodyAt)
+		out := text[:h.bodyAt] + htmlParagraphs(first, cs) + text[h.bodyAt:at] + htmlParagraphs(signature, cs) + text[at:]
+		after, err := shownText(out)
+		if err != nil {
+			return "", err
+		}
+		if shownOnceMore(before, after, slices.Concat(first, signature)) {
+			return out, nil
+		}
+	}
+	return "", errHTML
+}
+
+func shownOnceMore(before, after string, list []string) bool {
+	for _, s := range list {
+		s = squeeze(s)
+		if strings.Count(after, s) <= strings.Count(before, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// htmlParagraphs writes paragraphs as HTML; characters that the charset does not have become
+// character references.
+func htmlParagraphs(list []string, cs charset) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString("<p>")
+		for _, r := range html.EscapeString(s) {
+			if cs.canEncode(r) {
+				b.WriteRune(r)
+			} else {
+				fmt.Fprintf(&b, "&#%d;", r)
+			}
+		}
+		b.WriteString("</p>\r\n")
+	}
+	return b.String()
+}
+
+// renameCIDs updates references to content ids that were renamed.
+func renameCIDs(text string, cids map[string]string) string {
+	if len(cids) == 0 || !strings.Contains(strings.ToLower(text), "cid:") {
+		return text
+	}
+	for old, id := range cids {
+		for _, form := range []string{old, url.PathEscape(old), url.QueryEscape(old), html.EscapeString(old)} {
+			re, err := regexp.Compile(`(?i)(cid:)` + regexp.QuoteMeta(form) + `([^\w.@%+-]|$)`)
+			if err != nil {
+				continue
+			}
+			text = re.ReplaceAllString(text, "${1}"+id+"${2}")
+		}
+	}
+	return text
+}

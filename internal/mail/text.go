@@ -1,0 +1,86 @@
+package mail
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// NewText returns what the writer of this message has written: the visible text of all text
+// alternatives, without quoted messages, attached files, embedded messages and the subject.
+func (m *Message) NewText() string {
+	var b strings.Builder
+	anyOwn(m.Root, func(p *Part) bool {
+		if !isTextBody(p) {
+			return false
+		}
+		if p.MediaType == "text/html" {
+			h, err := readHTML(p.Text)
+			b.WriteString(h.fresh.String())
+			if err != nil { // whatever hides in what we cannot read counts as written
+				b.WriteString(h.hidden.String())
+			}
+		} else {
+			b.WriteString(newText(p.Text))
+		}
+		b.WriteByte('\n')
+		return false
+	})
+	return b.String()
+}
+
+// Texts returns every decoded text there is to scan, with its part: texts, of HTML what is
+// shown and what is not, its attribute values and comments; file names and the other fields of
+// parts; the header of embedded messages. One part can give several texts.
+func (m *Message) Texts() iter.Seq2[*Part, string] {
+	return func(yield func(*Part, string) bool) {
+		embedded := map[*Part]bool{}
+		for p := range m.Parts() {
+			if p.isMessage() {
+				embedded[p.Parts[0]] = true
+			}
+			if !partTexts(p, embedded[p], yield) {
+				return
+			}
+		}
+	}
+}
+
+func partTexts(p *Part, wholeHeader bool, yield func(*Part, string) bool) bool {
+	for _, f := range p.Fields {
+		if !wholeHeader && !isContentField(f.Name) {
+			continue
+		}
+		v, _ := decodeWords(f.Value)
+		if !yield(p, v) {
+			return false
+		}
+	}
+	if p.Filename != "" && !yield(p, p.Filename) {
+		return false
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Params)) {
+		v, _ := decodeWords(p.Params[k])
+		if k != "boundary" && v != p.Filename && !yield(p, v) {
+			return false
+		}
+	}
+	switch {
+	case p.Text == "":
+		return true
+	case p.MediaType != "text/html":
+		return yield(p, p.Text)
+	}
+	h, err := readHTML(p.Text)
+	texts := []string{h.visible.String(), h.hidden.String(), h.attrs.String()}
+	if err != nil {
+		texts = append(texts, p.Text)
+	}
+	for _, t := range texts {
+		if t != "" && !yield(p, t) {
+			return false
+		}
+	}
+	return true
+}
