@@ -1,0 +1,568 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+	"github.com/plaincover/plaincover/policies"
+)
+
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+// bench is a gateway on a real store with the shipped policies and a few clients.
+type bench struct {
+	t     testing.TB
+	g     *Gateway
+	store *store.Store
+	snap  *policy.Snapshot
+	now   time.Time
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	snap, err := policy.Load(policies.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, snap: snap, now: noon}
+	b.store, err = store.Open(t.Context(), store.Options{Dir: t.TempDir(), MasterKey: []byte(strings.Repeat("k", 32)), Now: func() time.Time { return b.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.store.Close() })
+	no := false
+	var rows []store.ClientRow
+	for i, name := range []string{"Anna Archer", "Ben Baker", "Cara Cole", "Dev Dale"} {
+		rows = append(rows, store.ClientRow{Client: filter.Client{
+			Ref: fmt.Sprintf("C-010%d", i+1), Name: name, Email: []mail.Address{clientAt(i)}, Discreet: &no,
+			Born: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC), Country: "GB", Practitioner: "maya", Word: fmt.Sprintf("word%c", 'a'+i),
+		}})
+	}
+	if _, err := b.store.ImportClients(t.Context(), rows, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	b.g, err = New(Config{Store: b.store, Policy: snap, Hostname: "mail.willowhouse.example", Now: func() time.Time { return b.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func clientAt(i int) mail.Address {
+	return mail.Address{LocalPart: []string{"anna", "ben", "cara", "dev"}[i], Domain: "example.org"}
+}
+
+func (b *bench) agree(refs ...string) {
+	b.t.Helper()
+	for _, ref := range refs {
+		err := b.store.RecordConsent(b.t.Context(), store.ConsentRow{Ref: ref, Purpose: "group_email", GivenOn: noon.AddDate(0, -1, 0),
+			ExpiresOn: noon.AddDate(0, 11, 0), How: "form", RecordedBy: "sam", Evidence: "form", Wording: "group-consent-v1"}, b.purposes(), "sam")
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) purposes() store.Purposes {
+	p := store.Purposes{}
+	for name, r := range b.snap.Clients.Consents {
+		p[name] = store.Purpose{Wording: r.Wording}
+	}
+	return p
+}
+
+var maya = mail.Address{LocalPart: "maya", Domain: "willowhouse.example"}
+
+func (b *bench) envelope(to ...mail.Address) *mail.Envelope {
+	b.t.Helper()
+	id, err := b.g.NewID()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	e := &mail.Envelope{ID: id, Submitter: "maya", Reverse: maya, ReceivedAt: b.now}
+	for _, a := range to {
+		e.Recipients = append(e.Recipients, mail.Recipient{Address: a})
+	}
+	return e
+}
+
+func letterTo(subject, body string, to ...mail.Address) string {
+	var names []string
+	for _, a := range to {
+		names = append(names, a.String())
+	}
+	return "From: Maya Okafor <maya@willowhouse.example>\r\nTo: " + strings.Join(names, ", ") + "\r\nSubject: " + subject +
+		"\r\nDate: Wed, 04 Mar 2026 11:59:00 +0000\r\nMessage-ID: <orig@laptop.willowhouse.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + body + "\r\n"
+}
+
+// copies are the messages that the store would deliver, by recipient.
+func (b *bench) copies(id mail.ID) map[string]*mail.Message {
+	b.t.Helper()
+	out := map[string]*mail.Message{}
+	jobs, err := b.store.Jobs(b.t.Context(), store.JobFilter{Message: id, States: []store.State{store.Queued}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, j := range jobs {
+		for _, r := range j.Recipients {
+			out[r.String()] = b.content(id, j.Variant)
+		}
+	}
+	return out
+}
+
+func (b *bench) content(id mail.ID, variant int) *mail.Message {
+	b.t.Helper()
+	c, err := b.store.Content(b.t.Context(), id, variant)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { c.Close() })
+	m, err := mail.Parse(c, c.Size(), mail.DefaultLimits())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return m
+}
+
+func raw(t testing.TB, m *mail.Message) string {
+	t.Helper()
+	all, err := io.ReadAll(m.Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
+
+func TestPromise1EachClientGetsACopyOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	to := []mail.Address{clientAt(0), clientAt(1), clientAt(2)}
+	e := b.envelope(to...)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("Your trauma group", "See you on Tuesday.", to...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "queued as " + string(e.ID); r.Text != want {
+		t.Errorf("reply %q, want %q", r.Text, want)
+	}
+	got := b.copies(e.ID)
+	if len(got) != 3 {
+		t.Fatalf("%d copies, want 3", len(got))
+	}
+	for i, a := range to {
+		m := got[a.String()]
+		if len(m.To) != 1 || m.To[0].Address != a || len(m.Cc) != 0 {
+			t.Errorf("copy for %d shows %v and %v", i, m.To, m.Cc)
+		}
+		s := raw(t, m)
+		for j, other := range to {
+			if i != j && strings.Contains(s, other.LocalPart+"@") {
+				t.Errorf("copy %d names recipient %d", i, j)
+			}
+		}
+		for _, w := range []string{"trauma", "willowhouse", "Okafor", "laptop"} {
+			if strings.Contains(s, w) {
+				t.Errorf("copy %d still says %q", i, w)
+			}
+		}
+		if strings.Count(s, "116 123") != 1 {
+			t.Errorf("copy %d has the crisis lines %d times", i, strings.Count(s, "116 123"))
+		}
+	}
+}
+
+func TestAgreedGroupStaysTogether(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.agree("C-0101", "C-0102")
+	to := []mail.Address{clientAt(0), clientAt(1)}
+	e := b.envelope(to...)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("[together] Picnic", "Bring a blanket.", to...))); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := b.store.Jobs(t.Context(), store.JobFilter{Message: e.ID})
+	if err != nil || len(jobs) != 1 || len(jobs[0].Recipients) != 2 {
+		t.Fatalf("jobs %v, %v: want one with both", jobs, err)
+	}
+	if s := b.content(e.ID, jobs[0].Variant).Subject; strings.Contains(s, "[together]") || strings.Contains(s, "word") {
+		t.Errorf("subject %q has the tag or one client's word", s)
+	}
+}
+
+func TestIdentityIsCheckedEverywhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
+	e := b.envelope()
+	e.Reverse = sam
+	if fe := asFault(t, b.g.Check(t.Context(), e)); fe.Status.Code != 553 || !strings.HasSuffix(fe.Public, "[M01 "+string(e.ID)+"]") {
+		t.Errorf("MAIL FROM of somebody else: %+v", fe)
+	}
+	for _, field := range []string{"From: sam@willowhouse.example", "From: maya@willowhouse.example\r\nSender: sam@willowhouse.example"} {
+		e := b.envelope(clientAt(0))
+		msg := strings.Replace(letterTo("Hi", "Hello.", clientAt(0)), "From: Maya Okafor <maya@willowhouse.example>", field, 1)
+		_, err := b.g.Submit(t.Context(), e, strings.NewReader(msg))
+		if fe := asFault(t, err); fe.Kind != fault.Rejected || fe.Status.Code != 550 || !strings.Contains(fe.Public, "[M01 ") {
+			t.Errorf("%q: %+v", field, fe)
+		}
+		if c := b.copies(e.ID); len(c) != 0 {
+			t.Errorf("%q: %d copies of a refused message", field, len(c))
+		}
+	}
+}
+
+func asFault(t testing.TB, err error) *fault.Error {
+	t.Helper()
+	fe, ok := err.(*fault.Error)
+	if !ok {
+		t.Fatalf("error %v is not classified", err)
+	}
+	return fe
+}
+
+func TestARefusalLeavesAnAuditRowAndANotice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	msg := strings.Replace(letterTo("Secret canary subject", "canary body", clientAt(0)), "From: Maya Okafor <maya@willowhouse.example>", "From: sam@willowhouse.example", 1)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(msg)); err == nil {
+		t.Fatal("accepted")
+	}
+	if _, err := b.store.Content(t.Context(), e.ID, 0); err == nil {
+		t.Error("the content of a refused message was kept")
+	}
+	notices := b.noticesAbout(e.ID)
+	if len(notices) != 1 {
+		t.Fatalf("%d notices, want 1", len(notices))
+	}
+	b.neutral(notices[0], maya)
+}
+
+// noticesAbout returns the notices about a message.
+func (b *bench) noticesAbout(id mail.ID) []*mail.Message {
+	b.t.Helper()
+	jobs, err := b.store.Jobs(b.t.Context(), store.JobFilter{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var out []*mail.Message
+	for _, j := range jobs {
+		if j.About == id {
+			if !j.Reverse.IsZero() {
+				b.t.Errorf("a notice with reverse-path %v", j.Reverse)
+			}
+			out = append(out, b.content(j.Message, j.Variant))
+		}
+	}
+	return out
+}
+
+// neutral checks that a notice shows nothing of the mail.
+func (b *bench) neutral(m *mail.Message, to mail.Address) {
+	b.t.Helper()
+	if len(m.To) != 1 || m.To[0].Address != to {
+		b.t.Errorf("notice to %v, want %v", m.To, to)
+	}
+	s := raw(b.t, m)
+	for _, w := range []string{"canary", "anna@", "Archer", "Secret"} {
+		if strings.Contains(s, w) {
+			b.t.Errorf("the notice says %q:\n%s", w, s)
+		}
+	}
+	if v, _ := m.Root.Get("Auto-Submitted"); v != "auto-generated" {
+		b.t.Error("the notice does not say Auto-Submitted")
+	}
+	for _, w := range []string{"SEND", "LOCK", "CANCEL", "COLLEAGUE"} {
+		if strings.Contains(s, w) {
+			b.t.Errorf("the notice offers %s, which nobody reads yet", w)
+		}
+	}
+}
+
+func TestHeldAndReleased(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stranger := mail.Address{LocalPart: "new", Domain: "example.net"}
+	e := b.envelope(stranger)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("canary", "Hello.", stranger)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(r.Text, "held as "+string(e.ID)+". this address") && !strings.HasPrefix(r.Text, "held as "+string(e.ID)+". This address") {
+		t.Errorf("reply %q", r.Text)
+	}
+	if !strings.HasSuffix(r.Text, "[M05]") {
+		t.Errorf("reply %q does not end in [M05]", r.Text)
+	}
+	if n := b.noticesAbout(e.ID); len(n) != 1 {
+		t.Fatalf("%d notices, want 1", len(n))
+	} else {
+		b.neutral(n[0], maya)
+	}
+	for who, want := range map[string]fault.Kind{"maya": fault.Forbidden, "nobody": fault.NotFound, "diary": fault.NotFound} {
+		if _, err := b.g.Release(t.Context(), e.ID, who, "it is fine"); fault.KindOf(err) != want {
+			t.Errorf("release by %s: %v, want %v", who, err, want)
+		}
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", " "); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("release without a reason: %v", err)
+	}
+	if len(b.copies(e.ID)) != 0 {
+		t.Fatal("held mail is queued")
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "confirmed by phone"); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.copies(e.ID)) != 1 {
+		t.Fatal("released mail is not queued")
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "again"); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("second release: %v", err)
+	}
+	if err := b.g.Withdraw(t.Context(), e.ID, "sam", "too late"); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("stop after release: %v", err)
+	}
+}
+
+func TestWithdrawnNeverLeaves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stranger := mail.Address{LocalPart: "new", Domain: "example.net"}
+	e := b.envelope(stranger)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", "Hello.", stranger))); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.g.Withdraw(t.Context(), e.ID, "sam", "wrong person"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "oops"); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("release after stop: %v", err)
+	}
+	if len(b.copies(e.ID)) != 0 {
+		t.Error("stopped mail is queued")
+	}
+	if n := b.noticesAbout(e.ID); len(n) != 2 {
+		t.Errorf("%d notices, want 2 (held, stopped)", len(n))
+	}
+}
+
+func TestALeakHolds(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"address":                      "Ask ben@example.org, he was there too.",
+		"code":                         "As with C-0102 last week.",
+		"full name of another of mine": "You may know Ben Baker.",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			e := b.envelope(clientAt(0))
+			r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", body, clientAt(0))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(r.Text, "held as ") || !strings.HasSuffix(r.Text, "[M26]") {
+				t.Errorf("reply %q, want held for the leak", r.Text)
+			}
+			if len(b.copies(e.ID)) != 0 {
+				t.Error("a copy that names another client is queued")
+			}
+			for _, n := range b.noticesAbout(e.ID) {
+				if s := raw(t, n); strings.Contains(s, "ben@") || strings.Contains(s, "Baker") || strings.Contains(s, "C-0102") {
+					t.Error("the notice repeats what leaked")
+				}
+			}
+			if _, err := b.g.Release(t.Context(), e.ID, "sam", "they are siblings"); err != nil {
+				t.Fatal(err)
+			}
+			if len(b.copies(e.ID)) != 1 {
+				t.Error("not queued after release by another person")
+			}
+		})
+	}
+}
+
+// brokenFacts is a register that cannot be read.
+type brokenFacts struct{ FactSource }
+
+func (brokenFacts) Resolve(context.Context, *mail.Envelope, filter.Need) (*filter.Facts, error) {
+	return nil, fmt.Errorf("disk on fire at anna@example.org")
+}
+
+func TestAnUnreadableRegisterIs451(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.g.facts = brokenFacts{b.store}
+	e := b.envelope(clientAt(0))
+	_, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", "y", clientAt(0))))
+	fe := asFault(t, err)
+	if fe.Kind != fault.Unavailable || !strings.Contains(fe.Public, "[M14]") || strings.Contains(fe.Public, "anna") {
+		t.Errorf("%+v", fe)
+	}
+	if err := b.g.Check(t.Context(), e); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("at RCPT: %v", err)
+	}
+}
+
+func TestDSNIsNeutral(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("canary subject", "canary body", clientAt(0)))); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := b.store.Jobs(t.Context(), store.JobFilter{Message: e.ID})
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	res := []store.Result{{Outcome: store.OutPermanent, Status: fault.Status{Code: 550, Subject: 1, Detail: 1}, Reply: "no such user", Remote: "smart.example"}}
+	a, ok, err := b.g.Report(t.Context(), jobs[0], res)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	body, err := io.ReadAll(io.NewSectionReader(a.Contents[0].Body, 0, a.Contents[0].Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := string(body)
+	for _, want := range []string{"C-0101", "5.1.1", "rfc822; anna@example.org", "<orig@laptop.willowhouse.example>", "multipart/report"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("the DSN lacks %q:\n%s", want, s)
+		}
+	}
+	if strings.Contains(s, "canary") || strings.Contains(s, "Archer") {
+		t.Errorf("the DSN shows content:\n%s", s)
+	}
+	for _, kind := range []store.Kind{store.KindDSN, store.KindNotice} {
+		j := jobs[0]
+		j.Kind = kind
+		if _, ok, err := b.g.Report(t.Context(), j, res); ok || err != nil {
+			t.Errorf("a DSN for a %s: %v %v", kind, ok, err)
+		}
+	}
+}
+
+func TestExplainSaysWhatSubmitDoes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	to := []mail.Address{clientAt(0), clientAt(1)}
+	msg := letterTo("Your trauma group", "See you on Tuesday.", to...)
+	e := b.envelope(to...)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(msg)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := b.g.Explain(t.Context(), DryRun{Sender: "maya", Mail: strings.NewReader(msg), Size: int64(len(msg))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if a.Outcome != "send" || len(a.Messages) != 2 || a.Reply.Code != 250 {
+		t.Fatalf("%+v", a)
+	}
+	for _, m := range a.Messages {
+		dry := make([]byte, m.Copy.Size())
+		if _, err := m.Copy.ReadAt(dry, 0); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		real := raw(t, b.copies(e.ID)[m.ForwardPaths[0]])
+		// Only the id differs between the two.
+		_, id, _ := strings.Cut(string(dry), "ESMTPSA id ")
+		id, _, _ = strings.Cut(id, ";")
+		same := strings.NewReplacer(string(e.ID), "ID", strings.ToLower(string(e.ID)), "ID")
+		dryID := strings.NewReplacer(id, "ID", strings.ToLower(id), "ID")
+		if got, want := dryID.Replace(string(dry)), same.Replace(real); got != want {
+			t.Errorf("explain and submit differ:\n%s\n---\n%s", got, want)
+		}
+	}
+}
+
+func TestShippedPoliciesPassTheirTests(t *testing.T) {
+	t.Parallel()
+	snap, err := policy.Load(policies.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := RunTests(t.Context(), snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range r.Results {
+		for _, f := range res.Failures {
+			t.Errorf("%s (%s:%d): %s", res.Name, res.File, res.Line, f)
+		}
+	}
+	if len(r.Results) < 10 {
+		t.Errorf("only %d tests", len(r.Results))
+	}
+	if len(r.Unreached) > 0 {
+		t.Errorf("no test reaches %v", r.Unreached)
+	}
+}
+
+// TestEveryRecipientIsServedOnce is I4 and I1 at the door: whoever the recipients are and
+// whatever they agreed to, each is in exactly one job, and no client's copy shows anybody
+// who did not agree.
+func TestEveryRecipientIsServedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.agree("C-0101", "C-0103")
+	agreed := []string{"anna@example.org", "cara@example.org"}
+	pool := []mail.Address{clientAt(0), clientAt(1), clientAt(2), clientAt(3),
+		{LocalPart: "sam", Domain: "willowhouse.example"}, {LocalPart: "new", Domain: "example.net"}}
+	rapid.Check(t, func(rt *rapid.T) {
+		perm := rapid.Permutation(pool).Draw(rt, "order")
+		to := perm[:rapid.IntRange(1, len(perm)).Draw(rt, "n")]
+		shown := to[:rapid.IntRange(1, len(to)).Draw(rt, "in header")]
+		subject := rapid.SampledFrom([]string{"Tuesday", "[together] Tuesday"}).Draw(rt, "subject")
+		e := b.envelope(to...)
+		if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo(subject, "See you.", shown...))); err != nil {
+			rt.Fatal(err)
+		}
+		jobs, err := b.store.Jobs(t.Context(), store.JobFilter{Message: e.ID})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		count := map[string]int{}
+		for _, j := range jobs {
+			for _, r := range j.Recipients {
+				count[r.String()]++
+			}
+			if j.State != store.Queued {
+				continue
+			}
+			m := b.content(e.ID, j.Variant)
+			for _, r := range j.Recipients {
+				if r.Domain != "example.org" {
+					continue
+				}
+				for _, box := range append(slices.Clone(m.To), m.Cc...) {
+					s := box.Address.String()
+					if s != r.String() && (!slices.Contains(agreed, s) || !slices.Contains(agreed, r.String())) {
+						rt.Fatalf("the copy for %s shows %s", r, s)
+					}
+				}
+			}
+		}
+		for _, a := range to {
+			if count[a.String()] != 1 {
+				rt.Fatalf("%s is in %d jobs", a, count[a.String()])
+			}
+		}
+		if len(count) != len(to) {
+			rt.Fatalf("jobs for %d of %d recipients", len(count), len(to))
+		}
+	})
+}
