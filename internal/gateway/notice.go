@@ -112,6 +112,17 @@ func (g *Gateway) notices(d *decided) ([]store.Acceptance, error) {
 	return out, nil
 }
 
+// clientCodes are the codes of those recipients who are clients; a notice names nobody else.
+func (d *decided) clientCodes(rcpts []int) []string {
+	var out []string
+	for _, r := range rcpts {
+		for _, c := range d.facts.Recipients[r].Clients.Value {
+			out = append(out, c.Ref)
+		}
+	}
+	return out
+}
+
 func heldOrRefused(a filter.Action, n templates.Notice) (string, []string, error) {
 	if a == filter.Refuse {
 		return templates.RefusedNotice(n)
@@ -148,7 +159,7 @@ func (d *decided) notice() (templates.Notice, error) {
 			all = append(all, i)
 		}
 	}
-	n.Codes = d.codes(all)
+	n.Codes = d.clientCodes(all)
 	n.Urgent = d.plan.Urgent
 	if d.plan.Outcome == filter.Send {
 		return n, nil
@@ -285,9 +296,7 @@ func (g *Gateway) releasedNotice(d *decided, h *held, by, reason string) (store.
 		return store.Acceptance{}, false, nil
 	}
 	n := noticeAbout(d.snap, d.env)
-	for _, j := range h.jobs {
-		n.Codes = append(n.Codes, j.Codes...)
-	}
+	n.Codes = h.clientCodes()
 	subject, text, err := templates.ReleasedNotice(n, personName(d.snap, by), g.now().In(d.snap.Location()).Format("15:04"), reason)
 	if err != nil {
 		return store.Acceptance{}, false, err
@@ -303,9 +312,7 @@ func (g *Gateway) stoppedNotice(snap *policy.Snapshot, h *held, by string) (stor
 		return store.Acceptance{}, false, nil
 	}
 	n := noticeAbout(snap, &h.account.Envelope)
-	for _, j := range h.jobs {
-		n.Codes = append(n.Codes, j.Codes...)
-	}
+	n.Codes = h.clientCodes()
 	subject, text, err := templates.StoppedNotice(n, personName(snap, by), g.now().In(snap.Location()).Format("15:04"))
 	if err != nil {
 		return store.Acceptance{}, false, err

@@ -31,6 +31,20 @@ func (h *held) recipients() []mail.Address {
 	return out
 }
 
+// clientCodes are the codes of the clients for whom something is held.
+func (h *held) clientCodes() []string {
+	var out []string
+	for i, r := range h.account.Envelope.Recipients {
+		if i >= len(h.account.Facts.Recipients) || !slices.Contains(h.recipients(), r.Address) {
+			continue
+		}
+		for _, c := range h.account.Facts.Recipients[i].Clients.Value {
+			out = append(out, c.Ref)
+		}
+	}
+	return out
+}
+
 // loadHeld reads a message that is held, or says why there is none.
 func (g *Gateway) loadHeld(ctx context.Context, id mail.ID) (*held, error) {
 	row, sealed, jobs, err := g.store.Get(ctx, id)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -36,7 +37,13 @@ func (g *Gateway) Report(ctx context.Context, j store.Job, results []store.Resul
 		return a, false, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: nobody to tell about %s", j.Message))
 	}
 	n := noticeAbout(snap, &acc.Envelope)
-	n.Codes = j.Codes
+	for i, r := range acc.Envelope.Recipients {
+		if i < len(acc.Facts.Recipients) && slices.Contains(j.Recipients, r.Address) {
+			for _, c := range acc.Facts.Recipients[i].Clients.Value {
+				n.Codes = append(n.Codes, c.Ref)
+			}
+		}
+	}
 	rep := mail.Report{ReportingMTA: g.hostname, Original: []mail.Field{
 		{Name: "Date", Value: rfc5322(acc.Envelope.ReceivedAt.In(snap.Location()))},
 	}}
