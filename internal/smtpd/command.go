@@ -181,11 +181,7 @@ func (c command) bdat(arg string, limit int64) (command, *answer) {
 		return c, &answer{552, "5.3.4 The chunk is too large", true}
 	}
 	c.size, c.final = n, len(f) == 2
-	c.line = "BDAT " + strconv.FormatInt(n, 10)
-	if c.final {
-		c.line += " LAST"
-	}
-	c.line += "\r\n"
+	c.line = "DATA\r\n" // see conn
 	return c, nil
 }
 

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +28,8 @@ const (
 	// flushAt is how many bytes of replies wait for more before they go out (RFC 2920).
 	flushAt = 4096
 )
+
+const outOfOrder = "5.5.1 Not now: commands are out of order"
 
 var (
 	errDraining  = errors.New("smtpd: shutting down")
@@ -53,7 +54,11 @@ const (
 // the end of a message. A message with a bare CR, a bare LF or a NUL is drained here to its
 // true end; go-smtp gets an end in its place, and the session refuses it.
 //
-// All but the fields marked so belong to the goroutine that reads.
+// BDAT is handled here too: go-smtp is told DATA, and the session reads the chunks from the
+// conn. go-smtp's own BDAT (v0.25.1) submits in a second goroutine, which after RSET hands its
+// result to the next message, and takes a chunk cut short by a lost connection for a whole one.
+//
+// Everything belongs to the goroutine that reads, but raw.Close and raw's deadlines.
 type conn struct {
 	srv    *Server
 	raw    net.Conn // deadlines; Shutdown closes it from outside
@@ -77,12 +82,14 @@ type conn struct {
 	pending []byte // for go-smtp, before anything else is read
 	scratch [64]byte
 
-	end    endOfData
-	check  strict
-	left   int64       // of the chunk
-	wire   int64       // bytes of this message so far
-	defect atomic.Bool // this message has a bad line ending or NUL; read while BDAT submits
-	cut    atomic.Bool // the message ended before its end; read while BDAT submits
+	end     endOfData
+	check   strict
+	wire    int64    // bytes of this message so far
+	defect  bool     // this message has a bad line ending or a NUL
+	cut     bool     // this message stopped before its end
+	chunked bool     // this message comes by BDAT
+	left    int64    // of the chunk
+	held    *command // came instead of the next chunk; go-smtp gets it after the message's end
 
 	greeted bool
 	partial []byte // an unfinished reply of go-smtp
@@ -198,18 +205,20 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.pending = c.pending[n:]
 			return n, nil
 		case c.closing || c.dead:
-			c.cut.Store(true)
+			c.cut = true
 			c.flush()
 			return 0, net.ErrClosed
 		case c.mode == inData:
 			return c.readData(p)
-		case c.mode == inChunk:
-			return c.readChunk(p)
+		case c.chunked:
+			if err := c.skipChunk(); err != nil {
+				return 0, err
+			}
 		case c.cmd.verb == "DATA" && c.code == 354:
 			c.mode, c.end, c.check, c.code = inData, dataStart, strict{}, 0
 		default:
 			if err := c.nextCommand(); err != nil && !c.tolerate(err) {
-				c.cut.Store(true)
+				c.cut = true
 				return 0, net.ErrClosed
 			}
 		}
@@ -218,8 +227,9 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // nextCommand reads and checks a command. What go-smtp should see is left in c.pending.
 func (c *conn) nextCommand() error {
-	if c.cmd.verb == "BDAT" && c.code == 250 && !c.cmd.final {
-		c.session.awaitSubmission()
+	if c.held != nil {
+		c.cmd, c.code, c.pending, c.held = *c.held, 0, []byte(c.held.line), nil
+		return nil
 	}
 	if c.cmd.verb == "AUTH" && c.code == 334 {
 		line, err := c.command(maxAuthLine)
@@ -247,9 +257,14 @@ func (c *conn) nextCommand() error {
 	case "NOOP", "RSET", "VRFY":
 		c.idleCommand()
 	case "BDAT":
-		c.mode, c.left = inChunk, cmd.size
-		if c.left == 0 {
-			c.chunkEnd()
+		c.chunked, c.left = true, cmd.size
+		if c.session == nil || !c.session.ready() {
+			if err := c.skipChunk(); err != nil {
+				return err
+			}
+			c.pending = nil
+			c.say(503, outOfOrder)
+			return nil
 		}
 	}
 	if c.closing {
@@ -344,9 +359,9 @@ func (c *conn) readData(p []byte) (int, error) {
 			used++
 			held := c.check.cr
 			c.end = c.end.next(b)
-			if !c.defect.Load() {
+			if !c.defect {
 				if !c.check.next(b) {
-					c.defect.Store(true)
+					c.defect = true
 				} else if b != '\r' { // handed over with its LF only
 					if held {
 						buf[n] = '\r'
@@ -367,7 +382,7 @@ func (c *conn) readData(p []byte) (int, error) {
 			return 0, c.broken(errDrainedUp)
 		}
 	}
-	if c.mode == inCommands && c.defect.Load() {
+	if c.mode == inCommands && c.defect {
 		// The end stands in for the rest of the message. The x makes it an end whatever
 		// state go-smtp's own reader is in.
 		c.pending = []byte("x" + endMark)
@@ -383,36 +398,94 @@ func (c *conn) readData(p []byte) (int, error) {
 	return done, nil
 }
 
-// readChunk hands over bytes of a BDAT chunk. They go on even when they are bad, because
-// go-smtp counts them; the session refuses the message.
-func (c *conn) readChunk(p []byte) (int, error) {
+// chunks is a message that comes by BDAT (RFC 3030 §2), as the session reads it. It answers
+// each chunk but the last when it goes on to the next.
+type chunks struct{ c *conn }
+
+// Read reads the message across its chunks.
+func (r chunks) Read(p []byte) (int, error) {
+	c := r.c
+	for c.left == 0 {
+		if c.cmd.final {
+			c.defect = c.defect || c.check.cr
+			return 0, io.EOF
+		}
+		c.say(250, "2.0.0 "+strconv.FormatInt(c.cmd.size, 10)+" bytes received")
+		if !c.nextChunk() {
+			c.cut = true
+			return 0, io.ErrUnexpectedEOF
+		}
+	}
+	c.mode = inChunk
+	defer func() { c.mode = inCommands }()
 	chunk, err := c.available(int(min(int64(len(p)), c.left)))
 	if err != nil {
 		return 0, c.broken(err)
 	}
 	for _, b := range chunk {
-		if !c.check.next(b) {
-			c.defect.Store(true)
-		}
+		c.defect = !c.check.next(b) || c.defect
 	}
 	n := copy(p, chunk)
+	return n, c.take(n)
+}
+
+// take counts n bytes of a chunk as read.
+func (c *conn) take(n int) error {
 	c.in.Discard(n)
 	c.left -= int64(n)
 	c.wire += int64(n)
 	if c.wire > drainFactor*c.srv.cfg.Limits.MessageBytes {
-		return 0, c.broken(errDrainedUp)
+		return c.broken(errDrainedUp)
 	}
-	if c.left == 0 {
-		c.chunkEnd()
-	}
-	return n, nil
+	return nil
 }
 
-func (c *conn) chunkEnd() {
-	c.mode = inCommands
-	if c.cmd.final && c.check.cr {
-		c.defect.Store(true)
+// nextChunk reads commands until the next chunk begins. It reports false when another command
+// gives the message up; that command is kept for go-smtp.
+func (c *conn) nextChunk() bool {
+	for !c.closing && !c.dead {
+		line, err := c.command(maxCommand)
+		if err != nil {
+			c.tolerate(err)
+			continue
+		}
+		cmd, a := parseCommand(line, c.srv.cfg.Limits.MessageBytes)
+		switch {
+		case a != nil:
+			c.give(a)
+		case cmd.verb == "BDAT":
+			c.cmd, c.left = cmd, cmd.size
+			return true
+		case cmd.verb == "NOOP":
+			c.idleCommand()
+			c.give(&answer{250, "2.0.0 OK", false})
+		case cmd.verb == "RSET" || cmd.verb == "EHLO" || cmd.verb == "HELO" || cmd.verb == "QUIT":
+			c.held = &cmd
+			return false
+		default:
+			c.say(503, outOfOrder)
+		}
 	}
+	return false
+}
+
+// skipChunk drops what is left of a chunk that nobody wants, and ends the message for go-smtp.
+func (c *conn) skipChunk() error {
+	c.mode = inChunk
+	defer func() { c.mode = inCommands }()
+	for c.left > 0 {
+		chunk, err := c.available(int(min(4096, c.left)))
+		if err == nil {
+			err = c.take(len(chunk))
+		} else {
+			err = c.broken(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.chunked, c.pending = false, []byte("x"+endMark)
+	return nil
 }
 
 // available waits for bytes and returns up to most of them without taking them.
@@ -426,15 +499,14 @@ func (c *conn) available(most int) ([]byte, error) {
 // broken ends a connection in the middle of a message. The error is never io.EOF: go-smtp
 // takes that for the end of a chunk, and a message that was cut short would be accepted.
 func (c *conn) broken(err error) error {
-	c.cut.Store(true)
+	c.cut = true
 	c.tolerate(err)
 	return net.ErrClosed
 }
 
 // newMessage forgets the message before.
 func (c *conn) newMessage() {
-	c.defect.Store(false)
-	c.cut.Store(false)
+	c.defect, c.cut = false, false
 	c.check, c.wire, c.noops = strict{}, 0, 0
 	c.txBy = time.Now().Add(c.srv.cfg.Timeouts.Transaction)
 }
@@ -521,19 +593,21 @@ func (c *conn) reply(code int, text string) {
 		return
 	}
 	switch verb := c.cmd.verb; {
+	case c.held != nil: // the reply to a message that was given up; the command's own follows
+		return
+	case verb == "BDAT" && code == 354: // nobody asked
+		return
 	case (verb == "EHLO" || verb == "HELO") && code == 250:
 		c.greet(true)
 		return
 	case code == 502 && strings.Contains(" MAIL RCPT DATA BDAT AUTH ", " "+verb+" "):
-		code, text = 503, "5.5.1 Not now: commands are out of order"
+		code, text = 503, outOfOrder
 	case verb == "MAIL" && code == 250:
 		text = "2.1.0 OK"
 	case verb == "RCPT" && code == 250:
 		text = "2.1.5 OK"
 	case verb == "DATA" && code == 354:
 		text = "End the message with <CRLF>.<CRLF>"
-	case verb == "BDAT" && code == 250 && !c.cmd.final:
-		text = "2.0.0 " + strconv.FormatInt(c.cmd.size, 10) + " bytes received"
 	case verb == "AUTH" && code == 235:
 		text = "2.7.0 Signed in"
 	case verb == "AUTH" && code == 454: // go-smtp's only: bad base64

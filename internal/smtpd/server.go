@@ -80,7 +80,7 @@ type Server struct {
 	refusing chan struct{} // connections over a cap that are being told so
 	ctx      context.Context
 	cancel   context.CancelFunc
-	work     sync.WaitGroup // one a connection, and one a message being submitted
+	work     sync.WaitGroup // one a connection and one a listener
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}

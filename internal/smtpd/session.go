@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,9 +24,7 @@ type session struct {
 	conn      *conn
 	srv       *Server
 	submitter string
-
-	mu sync.Mutex // BDAT submits beside the goroutine that reads
-	tx *transaction
+	tx        *transaction
 }
 
 // transaction is one mail transaction (RFC 5321 §3.3).
@@ -36,8 +33,6 @@ type transaction struct {
 	seen   map[string]bool // recipients by Key (B14)
 	ctx    context.Context
 	cancel context.CancelFunc
-	begun  chan struct{} // closed when Data has taken the envelope
-	once   sync.Once
 }
 
 func newSession(c *conn) *session {
@@ -67,7 +62,7 @@ func (s *session) Mail(string, *smtp.MailOptions) (err error) {
 	if id, err = s.srv.cfg.NewID(); err != nil {
 		return s.refuse("mail", atCommand, err, "")
 	}
-	tx := &transaction{seen: map[string]bool{}, begun: make(chan struct{}),
+	tx := &transaction{seen: map[string]bool{},
 		env: mail.Envelope{ID: id, Submitter: s.submitter, Reverse: reverse, SMTPUTF8: cmd.utf8,
 			Client: s.conn.addr, ReceivedAt: s.srv.cfg.Now()}}
 	s.conn.newMessage()
@@ -77,9 +72,7 @@ func (s *session) Mail(string, *smtp.MailOptions) (err error) {
 		s.Reset()
 		return s.refuse("mail", atCommand, err, id)
 	}
-	s.mu.Lock()
 	s.tx = tx
-	s.mu.Unlock()
 	return nil
 }
 
@@ -134,16 +127,16 @@ func address(path string, utf8Allowed bool) (mail.Address, error) {
 	return mail.ParseAddress(path)
 }
 
-// Data submits the message. For DATA it runs in the goroutine that reads; for BDAT go-smtp
-// starts it with the first chunk, beside the reading of the others.
+// Data submits the message, and replies only after it was read to its end or refused.
 func (s *session) Data(r io.Reader) (err error) {
-	tx := s.begin()
-	if tx == nil {
+	tx := s.tx
+	if !s.ready() {
 		return &smtp.SMTPError{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "There is no message to end"}
 	}
-	defer s.srv.work.Done()
+	if s.conn.chunked {
+		r = chunks{s.conn}
+	}
 	env := tx.envelope()
-	tx.once.Do(func() { close(tx.begun) })
 	id := env.ID
 	defer s.guard(&err, &id)
 	body := &body{r: r, conn: s.conn, left: s.srv.cfg.Limits.MessageBytes + 1, limit: s.srv.cfg.Limits.MessageBytes}
@@ -160,32 +153,11 @@ func (s *session) Data(r io.Reader) (err error) {
 	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: oneLine(receipt.Text)}
 }
 
-// begin takes the transaction for submission. The server waits for it when it shuts down.
-func (s *session) begin() *transaction {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tx != nil {
-		s.srv.work.Add(1)
-	}
-	return s.tx
-}
-
-// awaitSubmission waits until Data has taken its envelope. Until then a RSET and another MAIL
-// could put a different one in its place.
-func (s *session) awaitSubmission() {
-	if s.tx == nil {
-		return
-	}
-	select {
-	case <-s.tx.begun:
-	case <-s.tx.ctx.Done():
-	}
-}
+// ready reports whether a message may come: there is a transaction with a recipient.
+func (s *session) ready() bool { return s.tx != nil && len(s.tx.env.Recipients) > 0 }
 
 // Reset ends the transaction.
 func (s *session) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.tx != nil {
 		s.tx.cancel()
 		s.tx = nil
@@ -268,12 +240,12 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	switch {
-	case b.conn.defect.Load():
+	case b.conn.defect:
 		b.err = &fault.Error{Kind: fault.Invalid, Status: fault.Status{Code: 550, Subject: 6, Detail: 0},
 			Public: "Not sent: the message has a bare CR or LF, or a NUL. Send it again with another mail app, and tell whoever looks after yours."}
 		return 0, b.err
 	case err == nil:
-	case err == io.EOF && !b.conn.cut.Load():
+	case err == io.EOF && !b.conn.cut:
 		b.whole = true
 		return n, io.EOF
 	default:
