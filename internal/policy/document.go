@@ -94,7 +94,7 @@ func (d *document) checkCharacters() bool {
 		}
 		for j, r := range []rune(line) {
 			if (r < ' ' && r != '\t') || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || r == 0xfeff ||
-				(r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+				r == 0xad || r == 0x200b || r == 0x200e || r == 0x200f || r == 0x2060 || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
 				d.report(i+1, j+1, 1, "there is an invisible character here", "delete it and type the line again")
 				return false
 			}

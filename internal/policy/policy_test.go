@@ -516,3 +516,28 @@ func BenchmarkLoadLarge(b *testing.B) {
 		}
 	}
 }
+
+// A person's other work address belongs to a colleague wherever it is, and somebody who signs
+// in from outside the practice's domains is a warning.
+func TestAddressesOutsideTheDomains(t *testing.T) {
+	t.Parallel()
+	m := withoutTests(t)
+	b := strings.Replace(string(m[filePeople].Data), "also_uses: []", "also_uses: [maya@college.example]", 1)
+	b = strings.Replace(b, "signs_in_as: sam@willowhouse.example", "signs_in_as: sam@elsewhere.example", 1)
+	m[filePeople] = &fstest.MapFile{Data: []byte(b), Mode: 0o644}
+	s, err := Load(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"maya@college.example", "sam@elsewhere.example"} {
+		if got := s.ClassOf(address(t, a)); got != filter.ClassColleague {
+			t.Errorf("ClassOf(%s) = %s", a, got)
+		}
+	}
+	if got := s.ClassOf(address(t, "other@college.example")); got != filter.ClassUnknown {
+		t.Errorf("a whole foreign domain counts as %s", got)
+	}
+	if !slices.ContainsFunc(s.Warnings, func(p Problem) bool { return strings.Contains(p.Text, "own domains") }) {
+		t.Errorf("no warning: %v", s.Warnings)
+	}
+}
