@@ -51,6 +51,7 @@ type AccountFinding struct {
 	Action    string   `json:"action"`         // send, lock, hold or refuse
 	Recipient string   `json:"recipient,omitempty"`
 	Reason    string   `json:"reason"`
+	Defect    string   `json:"defect,omitempty"` // of a message that could be read in two ways: its name
 	Changes   []string `json:"changes"`
 	Observed  bool     `json:"observed,omitempty"`
 	Waived    bool     `json:"waived,omitempty"`
@@ -217,7 +218,7 @@ func (g *Gateway) replyOf(d *decided) (AccountReply, error) {
 // inWords turns a finding into a sentence and a list of changes.
 func (d *decided) inWords(f filter.Finding) AccountFinding {
 	w := AccountFinding{Rule: f.Rule, Name: d.snap.RuleName(f.Rule), Action: actionName(f.Action), Recipient: d.code(f.Rcpt),
-		Reason: f.Reason, Changes: []string{}, Observed: f.Observed, Waived: f.Waived}
+		Reason: f.Reason, Defect: f.Values["defect"], Changes: []string{}, Observed: f.Observed, Waived: f.Waived}
 	for _, e := range f.Edits {
 		w.Changes = append(w.Changes, strings.TrimSpace(strings.ReplaceAll(string(e.Kind), "_", " ")+" "+e.Arg))
 	}
