@@ -88,14 +88,20 @@ func (b *builder) cleanField(r Range) bool {
 	return ok && !spaced && isContentField(name)
 }
 
-// bodies are the leaves that hold the text of the message.
-type bodies struct{ text, html *Part }
+// bodies are the leaves that hold the text of the message. When what is signed or encrypted
+// stands first, nothing may be edited: text of ours then goes before it.
+type bodies struct {
+	text, html *Part
+	sealed     bool
+}
 
 // find looks for the first text that is not an attachment, and its HTML form beside it. It
 // never looks into embedded messages, nor into what is signed or encrypted.
 func find(p *Part) bodies {
 	switch {
-	case isSealed(p) || p.isMessage() || p.Disposition == "attachment":
+	case isSealed(p):
+		return bodies{sealed: true}
+	case p.isMessage() || p.Disposition == "attachment":
 		return bodies{}
 	case isTextBody(p) && p.MediaType == "text/html":
 		return bodies{html: p}
@@ -105,6 +111,9 @@ func find(p *Part) bodies {
 	var both bodies
 	for _, c := range p.Parts {
 		got := find(c)
+		if got.sealed {
+			return got
+		}
 		if p.MediaType != "multipart/alternative" {
 			if got != (bodies{}) {
 				return got

@@ -155,12 +155,7 @@ func fold(w io.Writer, name, value string) error {
 	rest := " " + value
 	for rest != "" {
 		ws := len(rest) - len(strings.TrimLeft(rest, " \t"))
-		end := strings.IndexAny(rest[ws:], " \t")
-		if end < 0 {
-			end = len(rest)
-		} else {
-			end += ws
-		}
+		end := ws + tokenEnd(rest[ws:])
 		if col+end > foldAt && col > len(name)+1 && end > ws {
 			b.WriteString("\r\n")
 			col = 0
@@ -175,6 +170,26 @@ func fold(w io.Writer, name, value string) error {
 	b.WriteString("\r\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// tokenEnd returns where the token at the start of s ends. A quoted string is one token: not
+// all readers unfold inside one.
+func tokenEnd(s string) int {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+			if quoted && !strings.Contains(s[i+1:min(len(s), i+300)], `"`) {
+				quoted = false // not a quoted string
+			}
+		case !quoted && (c == ' ' || c == '\t'):
+			return i
+		}
+	}
+	return len(s)
 }
 
 // formatParams returns a MIME field value with parameters (RFC 2045 §5.1, RFC 2231), in the

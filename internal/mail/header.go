@@ -100,11 +100,11 @@ func (h *headerReader) startLine(x piece) bool {
 		}
 		return true
 	}
-	if h.lines == 1 && bytes.HasPrefix(x.data, []byte("From ")) {
+	name, _, spaced, ok := fieldName(x.data)
+	if !ok && h.lines == 1 && bytes.HasPrefix(x.data, []byte("From ")) {
 		h.defects.add(defMboxLine, h.path, x.start, "")
 		return true // flush finds no field in it
 	}
-	name, _, spaced, ok := fieldName(x.data)
 	if !ok {
 		if h.root {
 			h.defects.add(defNoColon, h.path, x.start, "")

@@ -77,7 +77,7 @@ func (t *htmlToken) has(key string) bool {
 const (
 	voidElements = " area base br col embed hr img input link meta param source track wbr "
 	// What these hold is not shown as text.
-	unseenElements = " script style title template noscript noembed noframes iframe object textarea select head "
+	unseenElements = " script style title template noscript noembed noframes iframe object textarea select "
 	rawElements    = " script style title textarea iframe noembed noframes noscript xmp plaintext "
 	blockElements  = " address article aside blockquote body br caption center dd div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 header hr html li main nav ol option p pre section table tbody td tfoot th thead tr ul "
 )
@@ -261,9 +261,10 @@ func (h *htmlText) start(t htmlToken) {
 	}
 	switch t.name {
 	case "body":
-		if !h.sawBody {
-			h.bodyAt, h.sawBody = t.end, true
+		if !h.sawBody && strings.TrimSpace(h.visible.String()) == "" {
+			h.bodyAt = t.end
 		}
+		h.sawBody = true
 	case "html":
 		if !h.sawBody && h.visible.Len() == 0 {
 			h.bodyAt = t.end
