@@ -34,13 +34,13 @@ fuzz:
 	  done; \
 	done
 
-# Accepted and delivered messages a second, next to Postfix without content work.
+# Accepted and delivered messages a second, in turn with a Postfix that does no content work.
 bench:
-	BENCH=1 $(GO) test -count=1 -timeout 30m -run 'TestBench' -v ./test/...
+	$(GO) run ./test/bench
 
 # kill -9 under load at random points, then a restart.
 crash:
-	CRASH_POINTS=20 $(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./...
+	$(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./test
 
 demo:
 	$(GO) run ./cmd/gateway demo --once

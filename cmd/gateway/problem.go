@@ -1,47 +1,16 @@
 package main
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/plaincover/plaincover/internal/policy"
 )
 
-// problem is one thing wrong with the configuration, where it stands, and its fix.
-type problem struct {
-	File    string
-	Line    int // 0: no place in the file
-	Col     int
-	Text    string
-	Excerpt string
-	Fix     string
-}
-
-// String writes the problem as policy problems are written.
-func (p problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.File)
-	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
-	}
-	b.WriteString(": " + p.Text)
-	if p.Excerpt != "" {
-		b.WriteString("\n" + p.Excerpt)
-	}
-	if p.Fix != "" {
-		b.WriteString("\n  fix: " + p.Fix)
-	}
-	return b.String()
-}
-
-// problems is an error that reports everything at once.
-type problems []problem
-
-func (ps problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.String()
-	}
-	return strings.Join(lines, "\n")
-}
+// Problems of the configuration read like problems of the policies.
+type (
+	problem  = policy.Problem
+	problems = policy.Problems
+)
 
 // nearest returns the known word that is closest to word, or nothing when none is close.
 func nearest(word string, known []string) string {

@@ -65,13 +65,10 @@ type decoder struct {
 }
 
 func (d *decoder) add(line, col, width int, text, hint string) {
-	p := problem{File: d.file, Line: line, Col: col, Text: text}
+	p := problem{File: d.file, Line: line, Col: col, Text: text, Fix: hint}
 	if line >= 1 && line <= len(d.lines) {
-		p.Excerpt = fmt.Sprintf("%5d | %s\n      | %s%s %s", line, strings.TrimRight(d.lines[line-1], "\r"),
-			strings.Repeat(" ", max(0, col-1)), strings.Repeat("^", max(1, width)), hint)
-		p.Excerpt = strings.TrimRight(p.Excerpt, " ")
-	} else {
-		p.Fix = hint
+		p.Excerpt = fmt.Sprintf("%5d | %s\n      | %s%s", line, strings.TrimRight(d.lines[line-1], "\r"),
+			strings.Repeat(" ", max(0, col-1)), strings.Repeat("^", max(1, width)))
 	}
 	d.problems = append(d.problems, p)
 }

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/gateway"
+	"github.com/plaincover/plaincover/internal/policy"
+)
+
+type checkCmd struct {
+	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
+}
+
+// Help is shown under --help.
+func (checkCmd) Help() string { return "Example: gateway check --policies policies" }
+
+// Run prints every problem; the answer is no when there is one.
+func (k checkCmd) Run(p *program) error {
+	var found problems
+	collect := func(err error) error {
+		if ps, ok := errors.AsType[problems](err); ok {
+			found = append(found, ps...)
+			return nil
+		}
+		if _, ok := errors.AsType[*configError](err); ok {
+			found = append(found, problem{File: "gateway.yaml", Text: err.Error()})
+			return nil
+		}
+		return err
+	}
+	need := needNothing
+	if p.hasConfig() {
+		need = needService
+	}
+	c, err := p.configuration(need)
+	if err != nil {
+		if err := collect(err); err != nil {
+			return err
+		}
+	}
+	dir := c.Policies
+	if k.Policies != "" {
+		dir = k.Policies
+	}
+	snap, err := policies(dir)
+	if err == nil {
+		err = checkRegion(c, snap)
+	}
+	if err != nil {
+		if err := collect(err); err != nil {
+			return err
+		}
+	}
+	return p.printCheck(dir, snap, found)
+}
+
+// hasConfig reports whether there is a configuration to check, or only policies.
+func (p *program) hasConfig() bool {
+	if p.config != "" {
+		return true
+	}
+	_, err := os.Stat("gateway.yaml")
+	return err == nil
+}
+
+func (p *program) printCheck(dir string, snap *policy.Snapshot, found problems) error {
+	v := struct {
+		OK       bool             `json:"ok"`
+		Policy   string           `json:"policy,omitempty"`
+		Rules    int              `json:"rules"`
+		Tests    int              `json:"tests"`
+		Problems []policy.Problem `json:"problems"`
+		Warnings []policy.Problem `json:"warnings"`
+	}{OK: len(found) == 0, Problems: []policy.Problem(found), Warnings: []policy.Problem{}}
+	if found == nil {
+		v.Problems = []policy.Problem{}
+	}
+	if snap != nil {
+		v.Policy, v.Rules, v.Tests = snap.ID, len(snap.Rules), len(snap.Tests)
+		v.Warnings = policy.Problems(snap.WarningsAt(time.Now())).In(dir)
+	}
+	if !p.json {
+		for _, w := range v.Warnings {
+			p.say("warning: %s", w.Error())
+		}
+		for _, b := range found {
+			p.say("%s", b.Error())
+		}
+	}
+	if err := p.emit(v, func(w io.Writer) {
+		if v.OK {
+			fmt.Fprintf(w, "ok: %s, %s\npolicy %s\n", count(v.Rules, "rule"), count(v.Tests, "test"), v.Policy)
+		}
+	}); err != nil {
+		return err
+	}
+	if !v.OK {
+		return &answerNo{fmt.Sprintf("%s found; nothing runs until it is mended", count(len(found), "problem"))}
+	}
+	return nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+type testCmd struct {
+	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
+}
+
+// Help is shown under --help.
+func (testCmd) Help() string {
+	return "Runs policies/tests/*.yaml, and names each failure and every rule that no test reaches.\n\nExample: gateway test --policies policies"
+}
+
+// Run runs the tests of the policies.
+func (k testCmd) Run(ctx context.Context, p *program) error {
+	dir := k.Policies
+	if dir == "" {
+		c, err := p.configuration(needNothing)
+		if err != nil {
+			return err
+		}
+		dir = c.Policies
+	}
+	snap, err := policies(dir)
+	if err != nil {
+		return err
+	}
+	return p.runTests(ctx, dir, snap)
+}
+
+// runTests prints each failure and every rule that no test reaches.
+func (p *program) runTests(ctx context.Context, dir string, snap *policy.Snapshot) error {
+	report, err := gateway.RunTests(ctx, snap)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, r := range report.Results {
+		if len(r.Failures) > 0 {
+			failed++
+		}
+	}
+	for _, id := range report.Unreached {
+		p.say("warning: no test reaches the rule %s (%s)", id, snap.RuleName(id))
+	}
+	v := struct {
+		OK     bool   `json:"ok"`
+		Policy string `json:"policy"`
+		gateway.TestReport
+	}{report.OK(), snap.ID, report}
+	if err := p.emit(v, func(w io.Writer) {
+		for _, r := range report.Results {
+			if len(r.Failures) > 0 {
+				fmt.Fprintf(w, "FAIL  %s (%s:%d)  %s\n", r.Name, r.File, r.Line, strings.Join(r.Failures, ";  "))
+			}
+		}
+		if failed == 0 {
+			fmt.Fprintf(w, "ok: %s of %s\n", count(len(report.Results), "test"), dir)
+		}
+	}); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return &answerNo{fmt.Sprintf("%d of %s failed", failed, count(len(report.Results), "test"))}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// watched keeps what a process prints and says when a pattern appears.
+type watched struct {
+	pattern *regexp.Regexp
+	seen    chan []string
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	done bool
+}
+
+// Write implements io.Writer.
+func (w *watched) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(b)
+	if m := w.pattern.FindStringSubmatch(w.text.String()); m != nil && !w.done {
+		w.done = true
+		w.seen <- m
+	}
+	return len(b), nil
+}
+
+func (w *watched) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+func (w *watched) wait(limit time.Duration) ([]string, bool) {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	select {
+	case m := <-w.seen:
+		return m, true
+	case <-timeout.C:
+		return nil, false
+	}
+}
+
+// readmeBlocks returns the shell blocks of the README that carry a label, unindented.
+func readmeBlocks(t *testing.T, label string) []string {
+	t.Helper()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	block := regexp.MustCompile("(?ms)^( *)```sh " + label + "\n(.*?)^ *```$")
+	for _, m := range block.FindAllStringSubmatch(string(b), -1) {
+		var out strings.Builder
+		for line := range strings.Lines(m[2]) {
+			out.WriteString(strings.TrimPrefix(line, m[1]))
+		}
+		blocks = append(blocks, out.String())
+	}
+	return blocks
+}
+
+func peerSwaks(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("swaks"); err != nil {
+		if os.Getenv("REQUIRE_PEERS") == "1" {
+			t.Fatal("swaks is not installed, and REQUIRE_PEERS=1")
+		}
+		t.Skip("swaks is not installed")
+	}
+}
+
+// freePort is one that nobody listens on now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// The README's own commands, in its order, in a copy of the tree: from nothing to a rewritten
+// mail at a sink. Only the ports are others, so that tests can run side by side.
+func TestNewcomersPathFromREADME(t *testing.T) {
+	t.Parallel()
+	peerSwaks(t)
+	dir := filepath.Join(t.TempDir(), "plaincover")
+	copyTree(t, "../..", dir)
+	certPEM, keyPEM, err := selfSigned("localhost", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := newSink(cert, "", "")
+	local.open = true
+	sinkLn, err := listenLoopback(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- local.serve(sinkLn) }()
+	t.Cleanup(func() {
+		if err := local.close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil && err != smtp.ErrServerClosed {
+			t.Error(err)
+		}
+	})
+	port := freePort(t)
+	ports := strings.NewReplacer("127.0.0.1:2525", sinkLn.Addr().String(), "127.0.0.1:1587", "127.0.0.1:"+port, "127.0.0.1:1465", "127.0.0.1:0")
+	sample := filepath.Join(dir, "gateway.sample.yaml")
+	b, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(sample, []byte(ports.Replace(string(b))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	shell := func(ctx context.Context, script string, env ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(ctx, "sh", "-ec", ports.Replace(script))
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s\n%v\n%s", script, err, out)
+		}
+		return string(out)
+	}
+	steps := readmeBlocks(t, "newcomer")
+	if len(steps) != 3 {
+		t.Fatalf("%d steps in the README", len(steps))
+	}
+	var said string
+	for _, s := range steps {
+		said += shell(t.Context(), s)
+	}
+	m := regexp.MustCompile(`(?m)^password +(\S+)$`).FindStringSubmatch(said)
+	if m == nil {
+		t.Fatalf("no password was shown:\n%s", said)
+	}
+	serve := readmeBlocks(t, "serve")
+	ready := &watched{pattern: regexp.MustCompile(`(?m)^listening on (\S+) \(STARTTLS\)$`), seen: make(chan []string, 1)}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", "exec "+serve[0])
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, ready, ready
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("serve: %v\n%s", err, ready)
+		}
+	}()
+	if _, ok := ready.wait(30 * time.Second); !ok {
+		t.Fatalf("serve is not ready:\n%s", ready)
+	}
+	shell(t.Context(), readmeBlocks(t, "send")[0], "PASSWORD="+m[1])
+
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	got, ok := local.next(ctx)
+	if !ok {
+		t.Fatalf("nothing arrived:\n%s", ready)
+	}
+	text := string(got.Data)
+	if got.From != "hello@wh.example" || fmt.Sprint(got.To) != "[anna@example.org]" {
+		t.Errorf("from %s to %v", got.From, got.To)
+	}
+	for _, want := range []string{"Subject: Hello from M - willow\r\n", "See you on Tuesday at ten.", "Samaritans", "hello@wh.example"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	for _, lost := range []string{"counselling", "maya@", "okafor", "swaks"} {
+		if strings.Contains(strings.ToLower(text), lost) {
+			t.Errorf("still says %q:\n%s", lost, text)
+		}
+	}
+}
+
+// The README begins with the two commands, and shows what the demo shows.
+func TestREADMEBeginsWithTheTwoCommands(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := regexp.MustCompile("(?s)```sh\n(.*?)```").FindStringSubmatch(string(b))
+	if first == nil || first[1] != "go run ./cmd/gateway demo --once\ngo test ./...\n" {
+		t.Fatalf("the first block is %q", first)
+	}
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+// actor is who the audit names for what is done at the command line.
+const actor = "command"
+
+type clientCmd struct {
+	List   clientListCmd   `cmd:"" help:"All clients, by code."`
+	Show   clientShowCmd   `cmd:"" help:"One client."`
+	Import clientImportCmd `cmd:"" help:"Add and change clients from a CSV file: all rows or none."`
+	Erase  clientEraseCmd  `cmd:"" help:"Erase a client, consents included, for good."`
+}
+
+type clientListCmd struct{}
+
+// Help is shown under --help.
+func (clientListCmd) Help() string { return "Example: gateway client list --json" }
+
+// Run lists clients.
+func (clientListCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error {
+		rows, err := s.store.Clients(ctx)
+		if err != nil {
+			return err
+		}
+		if rows == nil {
+			rows = []store.ClientRow{}
+		}
+		return p.emit(rows, func(w io.Writer) {
+			if len(rows) == 0 {
+				fmt.Fprintln(w, "The register is empty: gateway client import clients.csv")
+				return
+			}
+			fmt.Fprintln(w, "CODE\tSTATUS\tPRACTITIONER\tEMAIL\tPROTECTION")
+			for _, c := range rows {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Ref, orDefault(c.Status, "active"), orDefault(c.Practitioner, "-"),
+					count(len(c.Email), "address"), orDefault(c.Protection, s.snap.Clients.Protection))
+			}
+		})
+	})
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
+type clientShowCmd struct {
+	Ref string `arg:"" help:"The client's code."`
+}
+
+// Help is shown under --help.
+func (clientShowCmd) Help() string { return "Example: gateway client show C-0142" }
+
+// Run shows what the register knows about one client, without the words that open documents.
+func (k clientShowCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error {
+		c, err := s.store.Client(ctx, k.Ref)
+		if err != nil {
+			return err
+		}
+		return p.emit(c, func(w io.Writer) { printClient(w, s, c) })
+	})
+}
+
+func printClient(w io.Writer, s session, c store.ClientRow) {
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, value)
+		}
+	}
+	var email []string
+	for _, a := range c.Email {
+		email = append(email, a.String())
+	}
+	row("code", c.Ref)
+	row("name", c.Name)
+	row("email", strings.Join(email, "; "))
+	row("mobile", strings.Join(c.Mobile, "; "))
+	row("born", day(c.Born))
+	row("country", strings.TrimSpace(c.Country+" "+c.Nation))
+	row("status", c.Status)
+	if c.Discreet == nil {
+		row("discreet", yesNo(s.snap.Clients.Discreet)+" (default)")
+	} else {
+		row("discreet", yesNo(*c.Discreet))
+	}
+	row("word", c.Word)
+	row("protection", orDefault(c.Protection, s.snap.Clients.Protection+" (default)"))
+	row("practitioner", c.Practitioner)
+	row("groups", strings.Join(c.Groups, "; "))
+	for _, k := range c.Consents {
+		row("consent", consentState(k.Purpose, k.GivenOn, k.ExpiresOn, k.Withdrawn))
+	}
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.DateOnly)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func consentState(purpose string, given, expires time.Time, withdrawn bool) string {
+	s := fmt.Sprintf("%s, given %s", purpose, day(given))
+	switch {
+	case withdrawn:
+		return s + ", withdrawn"
+	case !expires.IsZero() && !time.Now().Before(expires):
+		return s + ", expired " + day(expires)
+	case !expires.IsZero():
+		return s + ", until " + day(expires)
+	}
+	return s
+}
+
+type clientImportCmd struct {
+	File string `arg:"" help:"A CSV file, or - for standard input."`
+	dryRun
+}
+
+// Help is shown under --help.
+func (clientImportCmd) Help() string {
+	return "Columns: ref (required), name, email, mobile, born, country, nation, language, timezone, status, discreet, word, words, protection, practitioner, channels, safe_hours, shared_device, shared_inbox, unsafe_since, check_again_on, risk_assessed_on, groups, same_service.\n\nExample: gateway client import clients.csv --dry-run"
+}
+
+// Run imports clients, all or none.
+func (k clientImportCmd) Run(ctx context.Context, p *program) error {
+	f, err := p.openInput(k.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rows, err := store.ParseClients(f)
+	if err != nil {
+		return inFile(k.File, err)
+	}
+	return p.withStore(ctx, func(s session) error {
+		if err := s.practitioners(rows); err != nil {
+			return inFile(k.File, err)
+		}
+		var rep store.Report
+		if k.DryRun {
+			rep, err = s.store.CheckClients(ctx, rows)
+		} else {
+			rep, err = s.store.ImportClients(ctx, rows, actor)
+		}
+		if err != nil {
+			return inFile(k.File, err)
+		}
+		return p.printReport(rep, k.DryRun)
+	})
+}
+
+// practitioners refuses a practitioner whom people.yaml does not know: rules about "this
+// practitioner's other clients" would silently miss the client.
+func (s session) practitioners(rows []store.ClientRow) error {
+	var wrong store.RowProblems
+	for i, r := range rows {
+		if r.Practitioner == "" {
+			continue
+		}
+		if _, ok := s.snap.Person(r.Practitioner); !ok {
+			wrong = append(wrong, store.RowProblem{Row: i + 2, Column: "practitioner", Problem: fmt.Sprintf("%q is not an id of people.yaml", r.Practitioner)})
+		}
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
+}
+
+// printReport says what an import did.
+func (p *program) printReport(r store.Report, dry bool) error {
+	for _, n := range r.Notes {
+		p.say("note: %s", n)
+	}
+	for _, n := range r.Confirm {
+		p.say("not done: %s", n)
+	}
+	return p.emit(r, func(w io.Writer) {
+		what := ""
+		if dry {
+			what = "dry run: "
+		}
+		fmt.Fprintf(w, "%s%d added, %d changed, %d unchanged\n", what, r.Added, r.Changed, r.Unchanged)
+	})
+}
+
+type clientEraseCmd struct {
+	Ref    string `arg:"" help:"The client's code."`
+	Reason string `required:"" help:"Why, as a short code for the audit: request, retention, mistake." placeholder:"CODE"`
+	dryRun
+}
+
+// Help is shown under --help.
+func (clientEraseCmd) Help() string { return "Example: gateway client erase C-0142 --reason request" }
+
+// Run erases a client.
+func (k clientEraseCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error {
+		if _, err := s.store.Client(ctx, k.Ref); err != nil {
+			return err
+		}
+		if k.DryRun {
+			p.say("dry run: would erase %s, consents included, for good", k.Ref)
+			return nil
+		}
+		if err := s.store.EraseClient(ctx, k.Ref, actor, k.Reason); err != nil {
+			return err
+		}
+		p.say("erased %s; backups made before still hold it, until they are gone", k.Ref)
+		return nil
+	})
+}
+
+// purposes are what clients.yaml lets people consent to, with the wording in force.
+func purposes(snap *policy.Snapshot) store.Purposes {
+	out := store.Purposes{}
+	for name, rule := range snap.Clients.Consents {
+		out[name] = store.Purpose{Wording: rule.Wording}
+	}
+	return out
+}
+
+// withExpiry gives a consent without an end the end that clients.yaml sets: no consent lasts
+// for ever because a cell was empty.
+func withExpiry(rows []store.ConsentRow, snap *policy.Snapshot) []store.ConsentRow {
+	for i := range rows {
+		r := &rows[i]
+		if rule, ok := snap.Clients.Consents[r.Purpose]; ok && r.ExpiresOn.IsZero() && !r.GivenOn.IsZero() && !rule.Lasts.IsZero() {
+			r.ExpiresOn = rule.Lasts.From(r.GivenOn)
+		}
+	}
+	return rows
+}

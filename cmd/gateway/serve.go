@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plaincover/plaincover/internal/gateway"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/queue"
+	"github.com/plaincover/plaincover/internal/relay"
+	"github.com/plaincover/plaincover/internal/smtpd"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+type serveCmd struct{}
+
+// Help is shown under --help.
+func (serveCmd) Help() string {
+	return "Listens, decides, delivers. Ends on SIGTERM, after the connections and deliveries in hand.\n\nExample: gateway serve --config /etc/gateway/gateway.yaml"
+}
+
+// Run is the service.
+func (serveCmd) Run(ctx context.Context, p *program) (err error) {
+	c, err := p.configuration(needService)
+	if err != nil {
+		return err
+	}
+	snap, err := policies(c.Policies)
+	if err != nil {
+		return err
+	}
+	if err := checkRegion(c, snap); err != nil {
+		return err
+	}
+	for _, w := range snap.WarningsAt(time.Now()) {
+		p.say("warning: %s", w.Error())
+	}
+	st, err := p.openStore(ctx, c, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	cert, warning, err := certificate(c, time.Now())
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		p.say("warning: %s", warning)
+	}
+	smarthost, err := smarthostConfig(c)
+	if err != nil {
+		return err
+	}
+	s := &service{config: c, snap: snap, store: st, cert: cert, log: logger(c.Log, p.Err)}
+	if err := s.assemble(smarthost); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	for _, l := range s.listeners {
+		p.say("listening on %s (%s)", l.Addr(), l.name())
+	}
+	return s.run(ctx)
+}
+
+// service is everything that runs, put together.
+type service struct {
+	config Config
+	snap   *policy.Snapshot
+	store  *store.Store
+	cert   tls.Certificate
+	log    *slog.Logger
+
+	gateway   *gateway.Gateway
+	relay     *relay.Smarthost
+	queue     *queue.Queue
+	server    *smtpd.Server
+	listeners []listener
+}
+
+type listener struct {
+	net.Listener
+	implicit bool
+}
+
+func (l listener) name() string {
+	if l.implicit {
+		return "TLS"
+	}
+	return "STARTTLS"
+}
+
+// gatewayLimits are the limits of parsing, with the configured size.
+func gatewayLimits(c Config) mail.Limits {
+	l := mail.DefaultLimits()
+	l.Bytes = int64(c.Limits.MessageBytes)
+	return l
+}
+
+// assemble wires the parts: the door, the queue and the way out.
+func (s *service) assemble(smarthost relay.Config) (err error) {
+	c := s.config
+	if s.gateway, err = gateway.New(gateway.Config{Store: s.store, Policy: s.snap, Hostname: c.Hostname, Limits: gatewayLimits(c), Now: time.Now, Log: s.log}); err != nil {
+		return err
+	}
+	smarthost.Hostname, smarthost.Log = c.Hostname, s.log
+	if s.relay, err = relay.New(smarthost); err != nil {
+		return &configError{fmt.Errorf("smarthost: %w", err)}
+	}
+	s.queue = queue.New(queue.Config{Store: s.store, Deliverer: s.relay, Report: s.gateway.Report, Now: time.Now, Workers: deliveryWorkers, Log: s.log})
+	s.server = smtpd.New(smtpd.Config{
+		Hostname: c.Hostname, Door: s.gateway, NewID: s.gateway.NewID, Now: time.Now, Log: s.log,
+		TLS: &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12},
+		Limits: smtpd.Limits{MessageBytes: int64(c.Limits.MessageBytes), Recipients: c.Limits.Recipients,
+			Connections: c.Limits.Connections, ConnectionsPerIP: c.Limits.ConnectionsPerIP},
+	})
+	return nil
+}
+
+// deliveryWorkers is how many deliveries are under way at once.
+const deliveryWorkers = 16
+
+// listen opens all listeners, or none.
+func (s *service) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	for _, l := range s.config.Listen {
+		ln, err := lc.Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			for _, open := range s.listeners {
+				err = errors.Join(err, open.Close())
+			}
+			return fmt.Errorf("listen: %w", err)
+		}
+		s.listeners = append(s.listeners, listener{ln, l.TLS == "implicit"})
+	}
+	return nil
+}
+
+// run serves until ctx is done, then drains: no new connections, those in hand get drainTime.
+// The queue stops last, so that what was just accepted may still leave.
+func (s *service) run(ctx context.Context) error {
+	queueCtx, stopQueue := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopQueue()
+	g, gctx := errgroup.WithContext(ctx)
+	for _, l := range s.listeners {
+		g.Go(func() error {
+			if err := s.server.Serve(gctx, l.Listener, l.implicit); err != nil && gctx.Err() == nil {
+				return fmt.Errorf("serve %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	queued := make(chan error, 1)
+	go func() { queued <- s.queue.Run(queueCtx) }()
+	g.Go(func() error { return s.sweep(gctx) })
+	g.Go(func() error {
+		<-gctx.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		s.log.Info("draining")
+		return s.server.Shutdown(drain)
+	})
+	err := g.Wait()
+	stopQueue()
+	if qerr := <-queued; qerr != nil && !errors.Is(qerr, context.Canceled) {
+		err = errors.Join(err, qerr)
+	}
+	err = errors.Join(err, s.relay.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("drained by force", "after", drainTime.String())
+		err = nil
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// sweep erases, every hour, the content of messages that are finished for longer than keep:
+// says.
+func (s *service) sweep(ctx context.Context) error {
+	every := time.NewTicker(time.Hour)
+	defer every.Stop()
+	for {
+		keep := time.Duration(s.snap.Org.MessageContentDays) * 24 * time.Hour
+		n, err := s.store.Sweep(ctx, time.Now().Add(-keep))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.log.Error("sweep", "err", err.Error())
+		case n > 0:
+			s.log.Info("swept", "messages", n)
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// smarthostConfig is the way out as configured.
+func smarthostConfig(c Config) (relay.Config, error) {
+	r := relay.Config{URL: c.Smarthost.URL, Username: c.Smarthost.Username, TLSMode: c.Smarthost.TLS}
+	var err error
+	if r.Password, err = c.smarthostPassword(); err != nil {
+		return r, err
+	}
+	if c.Smarthost.CAFile != "" {
+		if r.RootCAs, err = certPool(c.Smarthost.CAFile); err != nil {
+			return r, &configError{fmt.Errorf("smarthost.ca_file: %w", err)}
+		}
+	}
+	return r, nil
+}
+
+// listenLoopback opens a port that only this machine can reach.
+func listenLoopback(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", "127.0.0.1:0")
+}
