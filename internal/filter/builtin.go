@@ -14,6 +14,7 @@ const (
 	RuleLimit    = "clients-per-message" // organisation.yaml, limits
 	RuleSigned   = "signed-mail"         // a change would break the mail app's signature
 	RuleConflict = "policy-conflict"     // two rules ask for what cannot both be done
+	RuleIdentity = "identity"            // an address in From is not the sender's own; made by package gateway
 	RuleLeak     = "leak-check"          // the copy that is about to leave names somebody else
 )
 

@@ -15,7 +15,7 @@ import (
 type identity struct{ snap *policy.Snapshot }
 
 // ID names the rule in findings and in the audit.
-func (identity) ID() string { return "identity" }
+func (identity) ID() string { return filter.RuleIdentity }
 
 // Needs says that the header is read.
 func (identity) Needs() filter.Need { return filter.NeedContent }
@@ -46,20 +46,10 @@ func senderOf(snap *policy.Snapshot, id string, m *mail.Message) (filter.Sender,
 	if !ok || !s.System || m == nil || len(m.From) != 1 {
 		return s, ok
 	}
-	if p, found := personAt(snap, m.From[0].Address); found && snap.MayUse(id, m.From[0].Address) {
+	if p, found := snap.PersonByAddress(m.From[0].Address); found && snap.MayUse(id, m.From[0].Address) {
 		s.Name, s.Alias, s.AliasName = p.Name, p.Alias, p.AliasName
 	}
 	return s, true
-}
-
-// personAt is the person whose own address this is. An alias that several share is nobody's.
-func personAt(snap *policy.Snapshot, a mail.Address) (policy.Person, bool) {
-	for _, p := range snap.People {
-		if p.SignsInAs.Key() == a.Key() || slices.ContainsFunc(p.AlsoUses, func(x mail.Address) bool { return x.Key() == a.Key() }) {
-			return p, true
-		}
-	}
-	return policy.Person{}, false
 }
 
 // ownAddresses are the addresses that stand for this sender inside the practice.

@@ -206,7 +206,7 @@ func finalLimits(l mail.Limits) mail.Limits {
 // found is a rule that says what was already found; the leak check joins through it.
 type found []filter.Finding
 
-func (found) ID() string                                     { return "leak-check" }
+func (found) ID() string                                     { return filter.RuleLeak }
 func (found) Needs() filter.Need                             { return filter.NeedContent }
 func (f found) Eval(*filter.Input) ([]filter.Finding, error) { return f, nil }
 

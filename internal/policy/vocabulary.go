@@ -138,5 +138,5 @@ func contradiction(a, b verb) string {
 
 // builtinRules are the ids that findings of the program itself carry. No rule may take one.
 func builtinRules() []string {
-	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleLeak}
+	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleIdentity, filter.RuleLeak}
 }
