@@ -67,7 +67,7 @@ func encodedWords(s string, phrase bool) []string {
 	for i := range len(s) {
 		q += qCost(s[i], phrase)
 	}
-	useB := q > (len(s)+2)/3*4
+	useB := 2*q > 3*((len(s)+2)/3*4) // Q stays readable
 	var words []string
 	for s != "" {
 		n, cost := 0, 0
