@@ -83,7 +83,7 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 	if err := writeCopies(x.Out, account); err != nil {
 		return err
 	}
-	return p.emit(account, func(w io.Writer) { printAccount(w, account, snap) })
+	return p.emit(account, func(w io.Writer) { printAccount(w, account) })
 }
 
 // register reads the CSV files of a dry run.
@@ -181,7 +181,7 @@ func writeCopies(dir string, a *gateway.Account) error {
 }
 
 // printAccount is the account for people.
-func printAccount(w io.Writer, a *gateway.Account, snap *policy.Snapshot) {
+func printAccount(w io.Writer, a *gateway.Account) {
 	fmt.Fprintf(w, "%s\n", map[string]string{"send": "SEND", "hold": "HOLD", "refuse": "REFUSE"}[a.Outcome])
 	fmt.Fprintf(w, "The mail app would see: %d %s %s\n", a.Reply.Code, a.Reply.Enhanced, a.Reply.Text)
 	if len(a.Findings) > 0 {
@@ -193,16 +193,8 @@ func printAccount(w io.Writer, a *gateway.Account, snap *policy.Snapshot) {
 			line += " (" + f.Recipient + ")"
 		}
 		fmt.Fprintln(w, line)
-		name := f.Name
-		if name == "" || name == f.Rule {
-			name = snap.RuleName(f.Rule)
-		}
-		if name != f.Rule {
-			fmt.Fprintf(w, "        %s\n", name)
-		}
-		if f.Reason != "" && f.Reason != name {
-			fmt.Fprintf(w, "        %s\n", f.Reason)
-		}
+		// The reason begins with the rule's own sentence.
+		fmt.Fprintf(w, "        %s\n", orDefault(f.Reason, f.Name))
 		for _, ch := range f.Changes {
 			fmt.Fprintf(w, "        - %s\n", ch)
 		}

@@ -145,40 +145,39 @@ func (s *service) listen(ctx context.Context) error {
 	return nil
 }
 
-// run serves until ctx is done, then drains: no new connections, those in hand get drainTime.
-// The queue stops last, so that what was just accepted may still leave.
+// run serves until ctx is done or a part fails, then drains: no new connections and no new
+// deliveries, and those in hand may finish, within drainTime. What is queued stays on disk.
 func (s *service) run(ctx context.Context) error {
-	queueCtx, stopQueue := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopQueue()
-	g, gctx := errgroup.WithContext(ctx)
+	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range s.listeners {
 		g.Go(func() error {
-			if err := s.server.Serve(gctx, l.Listener, l.implicit); err != nil && gctx.Err() == nil {
+			if err := s.server.Serve(ctx, l.Listener, l.implicit); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("serve %s: %w", l.Addr(), err)
 			}
 			return nil
 		})
 	}
-	queued := make(chan error, 1)
-	go func() { queued <- s.queue.Run(queueCtx) }()
-	g.Go(func() error { return s.sweep(gctx) })
 	g.Go(func() error {
-		<-gctx.Done()
+		err := s.queue.Run(ctx)
+		if ctx.Err() == nil {
+			return fmt.Errorf("the queue stopped: %w", orElse(err, errors.New("no reason given")))
+		}
+		return nil
+	})
+	g.Go(func() error { return s.sweep(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		s.log.Info("draining")
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
-		s.log.Info("draining")
-		return s.server.Shutdown(drain)
+		err := s.server.Shutdown(drain)
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn("connections were cut", "after", drainTime.String())
+			return nil
+		}
+		return err
 	})
-	err := g.Wait()
-	stopQueue()
-	if qerr := <-queued; qerr != nil && !errors.Is(qerr, context.Canceled) {
-		err = errors.Join(err, qerr)
-	}
-	err = errors.Join(err, s.relay.Close())
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("drained by force", "after", drainTime.String())
-		err = nil
-	}
+	err := errors.Join(g.Wait(), s.relay.Close())
 	s.log.Info("stopped")
 	return err
 }
