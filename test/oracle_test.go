@@ -23,9 +23,9 @@ func TestOracleSeesFaults(t *testing.T) {
 	good := "Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nFrom: M <hello@wh.example>\r\nTo: " + to.Address + "\r\nSubject: Hello\r\nMessage-ID: <1@wh.example>\r\nMIME-Version: 1.0\r\n" +
 		strings.Replace(input[strings.Index(input, "Content-Type"):], "See you there.\r\n", "See you there.\r\n\r\n"+to.Crisis+"\r\n", 1)
 	good = strings.Replace(good, "</p>", "</p><p>"+strings.Replace(to.Crisis, " ", "\r\n", 9)+"</p>", 1)
-	type fault struct{ old, new, want string }
+	type flaw struct{ old, new, want string }
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	faults := map[string]fault{
+	faults := map[string]flaw{
 		"":                           {"", "", ""},
 		"a bare line feed":           {"there.\r\n", "there.\n", "not CRLF"},
 		"a bare carriage return":     {"there.\r\n", "there.\rx\r\n", "not CRLF"},
@@ -69,7 +69,7 @@ func TestOracleSeesFaults(t *testing.T) {
 		"Content-Type: application/pgp-signature\r\n\r\nabc\r\n--s--\r\n"
 	top := good[:strings.Index(good, "MIME-Version")]
 	for name, out := range map[string]string{"signed": signed, "signed and changed": strings.Replace(signed, "you", "me", 1)} {
-		faults[name] = fault{want: map[bool]string{false: "not whole"}[out == signed]}
+		faults[name] = flaw{want: map[bool]string{false: "not whole"}[out == signed]}
 		cases, names = append(cases, oracleCase(t, dir, name, signed, top+out[strings.Index(out, "Content-Type"):])), append(names, name)
 	}
 	for i, v := range judge(t, python, cases) {

@@ -452,7 +452,7 @@ func TestPromise14_MemoryIsBounded(t *testing.T) {
 	v.waitForStates(idOf(t, r.StatusText), "delivered")
 	grown := peakMemory(t, v) - before
 	t.Logf("the peak grew by %d KiB from %d KiB", grown>>10, before>>10)
-	if grown > 64<<20 {
+	if grown > 48<<20 {
 		t.Errorf("100 MiB in and out made the process grow by %d MiB", grown>>20)
 	}
 	v.stop()

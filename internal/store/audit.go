@@ -161,10 +161,12 @@ func (s *Store) rawAudit(ctx context.Context, fn func(r Row, data string, at int
 // VerifyAudit follows the chain from its first row to the sealed head and returns the number
 // of rows. An error of kind Conflict names the first row that was changed, added or removed.
 func (s *Store) VerifyAudit(ctx context.Context) (rows int64, err error) {
-	// Rows may be added while this reads; the chain is checked up to the head of now.
-	var seq int64
+	// Rows may be added while this reads; the chain is checked up to the head of now. One
+	// statement reads the head and the newest row: what stands behind the head was not
+	// written by us.
+	var seq, newest int64
 	var sum, seal []byte
-	err = s.queryRow(ctx, `SELECT seq, hash, mac FROM audit_head WHERE one = 1`, nil, &seq, &sum, &seal)
+	err = s.queryRow(ctx, `SELECT seq, hash, mac, (SELECT coalesce(max(seq), 0) FROM audit) FROM audit_head WHERE one = 1`, nil, &seq, &sum, &seal, &newest)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
@@ -202,6 +204,8 @@ func (s *Store) VerifyAudit(ctx context.Context) (rows int64, err error) {
 		return rows, broken(rows+1, "is missing: the end of the chain was cut off")
 	case !bytes.Equal(prev, sum):
 		return rows, broken(seq, "was changed: the head says otherwise")
+	case newest > seq:
+		return rows, broken(seq+1, "was added behind the head of the chain")
 	}
 	return rows, nil
 }
