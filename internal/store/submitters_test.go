@@ -36,6 +36,15 @@ func TestAppPasswords(t *testing.T) {
 	for _, bad := range [][2]string{{"maya", ""}, {"maya", laptop + "x"}, {"sam", laptop}, {"", laptop}, {"", ""}} {
 		wantKind(t, s.Authenticate(t.Context(), bad[0], bad[1]), fault.Unauthenticated)
 	}
+	// Even a row for no name at all lets nobody in.
+	if err := s.do(t.Context(), func(x *tx) error {
+		_, err := x.exec(`INSERT INTO submitters (id, label, mac, scram, created_at, last_used) VALUES ('', 'x', $1, x'00', 0, 0)`, s.keys.passwordMAC("", laptop))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.Authenticate(t.Context(), "", laptop), fault.Unauthenticated)
+	tamper(t, s, `DELETE FROM submitters WHERE id = ''`)
 	// Removing one acts at once and leaves the other.
 	if err := s.RemoveSubmitter(t.Context(), "maya", "laptop"); err != nil {
 		t.Fatal(err)
