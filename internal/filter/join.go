@@ -121,6 +121,20 @@ func (f *Finding) weight() int {
 	return 2
 }
 
+// refuseAll refuses the message for everybody when it is refused for one: at its end SMTP has
+// one reply for all (RFC 5321 §4.2.5).
+func refuseAll(findings []Finding, ds []Decision) {
+	action, lead := outcome(findings, ds)
+	if action != Refuse {
+		return
+	}
+	for i := range ds {
+		if ds[i].Action < Refuse {
+			ds[i].Action, ds[i].Lead = Refuse, lead
+		}
+	}
+}
+
 // holdAll is on_mixed: hold_all. When one recipient's copy is held, so are the others, but
 // for those whom never_hold protects.
 func holdAll(findings []Finding, ds []Decision, never []bool) {

@@ -34,6 +34,9 @@ func Run(rules []Rule, pr Practice, in *Input) (Plan, error) {
 	if !pr.OnMixedSplit {
 		holdAll(p.Findings, p.Decisions, undone)
 	}
+	if in.Mail != nil {
+		refuseAll(p.Findings, p.Decisions)
+	}
 	p.Outcome, p.Lead = outcome(p.Findings, p.Decisions)
 	p.Urgent = urgent(p.Decisions, undone)
 	p.Tell = tell(findings, p.Urgent)

@@ -1,8 +1,11 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestWords(t *testing.T) {
@@ -130,6 +133,20 @@ func FuzzTokenise(f *testing.F) {
 			if w.from(i, 1) == "" || strings.ContainsAny(w.from(i, 1), " ") {
 				t.Fatalf("word %d of %q is %q", i, a+b, w.from(i, 1))
 			}
+		}
+	})
+}
+
+// The fast path gives the same words as the Unicode one.
+func TestASCIIWordsAreUnicodeWords(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		s := rapid.StringOf(rapid.SampledFrom([]rune("aZ09_'.:,;-@ \n\t\r\x00/\""))).Draw(rt, "s")
+		var fast, slow []string
+		asciiWords(s, func(w string) { fast = append(fast, w) })
+		unicodeWords(s, func(w string) { slow = append(slow, w) })
+		if !slices.Equal(fast, slow) {
+			rt.Fatalf("%q: %q, want %q", s, fast, slow)
 		}
 	})
 }

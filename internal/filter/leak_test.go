@@ -1,0 +1,277 @@
+package filter
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/mail"
+)
+
+// leaksIn checks a finished copy for the first recipients of a message to several.
+func leaksIn(t testing.TB, raw string, show Show, mine []int, to ...string) []Finding {
+	t.Helper()
+	return leaksWith(t, raw, Variant{Rcpts: mine, Show: show, Edits: []Edit{{Kind: EditAlias}}}, to...)
+}
+
+func leaksWith(t testing.TB, raw string, v Variant, to ...string) []Finding {
+	t.Helper()
+	env, facts := envelope(t, to...)
+	return CheckLeaks(LeakInput{Mail: parse(t, raw), Watch: NewWatch(register(t)), Env: env, Facts: facts, Variant: &v, Practice: practice})
+}
+
+// out is a copy as we would write it.
+func out(header, body string) string {
+	return "From: M <hello@wh.example>\nReply-To: hello@wh.example\nTo: anna@example.org\nSubject: Hello\n" + header +
+		"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n" + body + "\n"
+}
+
+func part(header, body string) string {
+	return "From: M <hello@wh.example>\nTo: anna@example.org\nSubject: Hello\nMIME-Version: 1.0\n" +
+		"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nHello\n--b\n" + header + "\n\n" + body + "\n--b--\n"
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func TestWhatTheLeakCheckHolds(t *testing.T) {
+	t.Parallel()
+	utf16 := strings.Join(strings.Split("mail cleo@example.net", ""), "\x00")
+	for name, tc := range map[string]struct {
+		raw  string
+		want string // a part of the reason; empty: no hit
+	}{
+		"clean":                          {out("", "Dear Anna Smith, call 07700 900123 or write to anna@example.org (C-0142)."), ""},
+		"alias":                          {out("", "write to hello@wh.example, www.wh.example"), ""},
+		"mailbox":                        {out("", "cleo@example.net"), "mailbox"},
+		"mailbox in capitals":            {out("", "<CLEO@Example.NET>"), "mailbox"},
+		"mailbox in a link":              {out("", "https://x.example/?email=cleo%40example.net&x=1"), "mailbox"},
+		"mailbox in a sentence":          {out("", "It is 'cleo@example.net'.And so on"), "mailbox"},
+		"mailbox broken by a zero width": {out("", "cleo@exam\u200bple.net"), "mailbox"},
+		"mailbox in full width":          {out("", "cleo\uff20example.net"), "mailbox"},
+		"another mailbox that ends so":   {out("", "xcleo@example.net"), ""},
+		"another domain that starts so":  {out("", "cleo@example.network"), ""},
+		"mailbox in a header field":      {out("References: <1.cleo@example.net>\n", "x"), "mailbox"},
+		"mailbox in an encoded word":     {out("Comments: =?utf-8?B?"+b64("to cleo@example.net")+"?=\n", "x"), "mailbox"},
+		"another recipient, unknown":     {out("", "x@elsewhere.example"), "mailbox"},
+		"a colleague":                    {out("", "ask kim@other.example"), ""},
+		"phone":                          {out("", "ring 07700 900789"), "phone"},
+		"phone, international":           {out("", "+44 (0)7700-900-789"), "phone"},
+		"phone, 00":                      {out("", "0044 7700 900789"), "phone"},
+		"phone in another script":        {out("", "٠٧٧٠٠ ٩٠٠٧٨٩"), "phone"},
+		"phone after another":            {out("", "07700 900123, 07700 900789"), "phone"},
+		"phone with a digit more":        {out("", "107700900789"), ""},
+		"phone with a digit less":        {out("", "0770090078"), ""},
+		"code":                           {out("", "as with c-0203."), "code"},
+		"code in a file name":            {part("Content-Type: text/csv\nContent-Disposition: attachment; filename=notes_C-0177_v2.csv", "x"), "code"},
+		"code inside a word":             {out("", "ABC-0203 and C-02031"), ""},
+		"name of the same practitioner":  {out("", "I saw Ben  Jones and"), "full name of another client"},
+		"the same, written backwards":    {out("", "JONES, Ben Maria"), "full name of another client"},
+		"given name alone":               {out("", "I saw Ben and Cleo"), ""},
+		"name of another practitioner's": {out("", "Cleo Brown paints"), ""},
+		"the same with her birth date":   {out("", "Cleo Brown, born 24/12/1985"), "birth date"},
+		"the same with it in words":      {out("", "Cleo Brown (24th December 1985)"), "birth date"},
+		"the birth date in another part": {strings.Replace(part("Content-Type: text/plain", "Cleo Brown"), "Hello\n--b", "1985-12-24\n--b", 1), ""},
+		"HTML attribute":                 {part("Content-Type: text/html", `<a href="mailto:cleo@example.net">x</a>`), "mailbox"},
+		"HTML comment":                   {part("Content-Type: text/html", `<p>x</p><!-- Ben Jones -->`), "full name"},
+		"base64 text":                    {part("Content-Type: text/plain\nContent-Transfer-Encoding: base64", b64("call cleo@example.net")), "mailbox"},
+		"picture":                        {part("Content-Type: image/png\nContent-Transfer-Encoding: base64", b64("\x89PNG\xff\xfecleo@example.net\xff\x00")), "mailbox"},
+		"picture with a phone":           {part("Content-Type: image/png\nContent-Transfer-Encoding: base64", b64("\x89PNG\xff\xfe+447700900789\xff")), "phone"},
+		"UTF-16 in a program":            {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", b64(utf16)), "mailbox"},
+		"across two chunks":              {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", wrap(b64(strings.Repeat(" ", chunk-5)+"cleo@example.net"))), "mailbox"},
+		"far into a part":                {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", wrap(b64(strings.Repeat(" ", 5*chunk)+"cleo@example.net"))), "mailbox"},
+		"embedded message":               {part("Content-Type: message/rfc822", "From: x@y.example\nTo: cleo@example.net\nSubject: x\n\nx"), "mailbox"},
+		"the sender's own address":       {out("", "or maya@willowhouse.example"), "address of the sender"},
+		"the sender's domain":            {out("", "see www.willowhouse.example/book"), "domain"},
+		"a domain that ends so":          {out("", "see notwillowhouse.example"), ""},
+		"the sender's domain in a field": {out("Message-ID: <1@mail.willowhouse.example>\n", "x"), "domain"},
+		"the sender's name in a field":   {strings.Replace(out("", "x"), "From: M ", "From: \"Okafor, Maya\" ", 1), "full name in a header"},
+		"the sender's name in the text":  {out("", "Maya Okafor"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := leaksIn(t, tc.raw, ShowOne, []int{0}, "anna@example.org", "x@elsewhere.example", "sam@willowhouse.example")
+			switch {
+			case tc.want == "" && len(got) > 0:
+				t.Errorf("held: %s", got[0].Reason)
+			case tc.want != "" && len(got) == 0:
+				t.Error("passed")
+			case tc.want != "" && !strings.Contains(got[0].Reason, tc.want):
+				t.Errorf("reason %q, want %q", got[0].Reason, tc.want)
+			}
+			for _, f := range got {
+				if f.Rule != RuleLeak || f.Rcpt != 0 || f.Action != Hold || f.Text != "M26" || !f.Fixed || f.About != Safety || len(f.Evidence) == 0 {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}
+
+func wrap(s string) string {
+	var b strings.Builder
+	for len(s) > 76 {
+		b.WriteString(s[:76] + "\n")
+		s = s[76:]
+	}
+	return b.String() + s
+}
+
+func TestWhoIsForeign(t *testing.T) {
+	t.Parallel()
+	body := "Dear Anna Smith and Ben Jones, anna@example.org, ben@example.org, 07700 900456"
+	two := []string{"anna@example.org", "ben@example.org"}
+	if got := leaksIn(t, out("", body), ShowGroup, []int{0, 1}, two...); len(got) != 0 {
+		t.Errorf("an agreed group knows itself: %+v", got)
+	}
+	if got := leaksIn(t, out("", body), ShowUndisclosed, []int{0, 1}, two...); len(got) != 2 || got[1].Rcpt != 1 {
+		t.Errorf("hidden recipients are foreign to each other: %+v", got)
+	}
+	if got := leaksIn(t, strings.Replace(out("", "Dear Anna Smith"), "anna@example.org", "undisclosed-recipients:;", 1), ShowUndisclosed, []int{0, 1}, two...); len(got) != 2 {
+		t.Errorf("hidden, by name: %+v", got)
+	}
+	if got := leaksIn(t, out("", body), ShowPractice, []int{0}, "sam@willowhouse.example", "anna@example.org"); len(got) != 0 {
+		t.Errorf("the practice's own people: %+v", got)
+	}
+	if got := leaksIn(t, strings.Replace(out("", "about Anna Smith"), "anna@example.org", "gp@nhs.example", 1), ShowContact, []int{0}, "gp@nhs.example"); len(got) != 1 {
+		t.Errorf("a contact: %+v", got)
+	}
+	if got := leaksIn(t, strings.Replace(out("", "Dora White and Emil White, home@example.net"), "To: anna@example.org", "To: home@example.net", 1), ShowOne, []int{0}, "home@example.net"); len(got) != 0 {
+		t.Errorf("a shared mailbox: %+v", got)
+	}
+	if got := leaksIn(t, out("", "Cleo Brown"), ShowOne, []int{0}, "anna@example.org", "cleo@example.net"); len(got) != 1 {
+		t.Errorf("another recipient by name: %+v", got)
+	}
+	v := Variant{Rcpts: []int{0}, Show: ShowOne}
+	if got := leaksWith(t, out("", "maya@willowhouse.example"), v, "anna@example.org"); len(got) != 0 {
+		t.Errorf("without the alias the sender's address is no secret: %+v", got)
+	}
+}
+
+func TestTheLeakCheckFailsClosed(t *testing.T) {
+	t.Parallel()
+	env, facts := envelope(t, "anna@example.org")
+	v := &Variant{Rcpts: []int{0}, Show: ShowOne}
+	whole := LeakInput{Mail: parse(t, out("", "x")), Watch: NewWatch(register(t)), Env: env, Facts: facts, Variant: v}
+	if got := CheckLeaks(whole); len(got) != 0 {
+		t.Fatalf("%+v", got)
+	}
+	for name, change := range map[string]func(*LeakInput){
+		"no register": func(in *LeakInput) { in.Watch = nil },
+		"no mail":     func(in *LeakInput) { in.Mail = nil },
+		"no facts":    func(in *LeakInput) { in.Facts = nil },
+		"no sender":   func(in *LeakInput) { in.Facts = &Facts{At: now} },
+		"no envelope": func(in *LeakInput) { in.Env = nil },
+	} {
+		in := whole
+		change(&in)
+		if got := CheckLeaks(in); len(got) != 1 || got[0].Action != Hold {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestReasonsNeverShowWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	raw := out("", "cleo@example.net 07700 900789 C-0203 Ben Jones maya@willowhouse.example")
+	for _, f := range leaksIn(t, raw, ShowOne, []int{0}, "anna@example.org") {
+		s := strings.ToLower(asJSON(t, f))
+		for _, secret := range []string{"cleo", "900789", "0203", "jones", "maya", "willow"} {
+			if strings.Contains(s, secret) {
+				t.Errorf("finding shows %q: %s", secret, s)
+			}
+		}
+	}
+}
+
+func TestSameNumber(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]bool{"447700900123": true, "07700900123": true, "7700900123": true, "00447700900123": true, "4407700900123": true,
+		"700900123": true, "70090012": false, "17700900123": false, "07700900124": false, "": false} {
+		if got := sameNumber(s, "447700900123"); got != want {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+}
+
+func FuzzCheckLeaks(f *testing.F) {
+	f.Add("cleo@example.net\n+44 7700 900789", "C-0203")
+	f.Add(`"a b"@example.net @ @@ 0 0 0 0 0 0 0`, "%40\xff\u0660")
+	watch := NewWatch(register(f))
+	f.Fuzz(func(t *testing.T, a, b string) {
+		env, facts := envelope(t, "anna@example.org")
+		raw := out("", a) + b
+		m, err := mail.Parse(strings.NewReader(raw), int64(len(raw)), mail.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		CheckLeaks(LeakInput{Mail: m, Watch: watch, Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}})
+	})
+}
+
+func bigRegister(b testing.TB, n int) []Client {
+	out := make([]Client, n)
+	for i := range out {
+		out[i] = Client{Ref: fmt.Sprintf("C-%06d", i), Name: fmt.Sprintf("Given%d Family%d", i%997, i), Mobile: []string{fmt.Sprintf("+4477009%06d", i)},
+			Email: []mail.Address{{LocalPart: fmt.Sprintf("client%d", i), Domain: "example.org"}}, Practitioner: "maya", Born: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)}
+	}
+	return out
+}
+
+func body4k() string {
+	return strings.Repeat("The next meeting is on Tuesday at 10:30, room 4, ask for 0161 496 0000.\n", 56)
+}
+
+func BenchmarkCheckLeaks4KiB(b *testing.B) {
+	watch := NewWatch(bigRegister(b, 100_000))
+	env, facts := envelope(b, "anna@example.org", "ben@example.org")
+	in := LeakInput{Mail: parse(b, out("", body4k())), Watch: watch, Env: env, Facts: facts,
+		Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}}
+	if got := CheckLeaks(in); len(got) != 0 {
+		b.Fatal(got)
+	}
+	b.SetBytes(in.Mail.Size)
+	b.ReportAllocs()
+	for b.Loop() {
+		CheckLeaks(in)
+	}
+}
+
+func BenchmarkNewWatch100000(b *testing.B) {
+	reg := bigRegister(b, 100_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		NewWatch(reg)
+	}
+}
+
+func BenchmarkRun4KiB(b *testing.B) {
+	rules := shipped(b)
+	in := input(b, message("anna@example.org, ben@example.org, cleo@example.net", "", "Hi", body4k()), "anna@example.org", "ben@example.org", "cleo@example.net")
+	b.SetBytes(in.Mail.Size)
+	b.ReportAllocs()
+	for b.Loop() {
+		in.memo = nil
+		if _, err := Run(rules, practice, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The check reads each byte a bounded number of times, whatever the text.
+func TestLeakCheckIsLinear(t *testing.T) {
+	t.Parallel()
+	env, facts := envelope(t, "anna@example.org")
+	watch := NewWatch(register(t))
+	for name, unit := range map[string]string{"at": "@", "digits": "0 ", "long number": "1", "atext": "a!", "labels": "a.", "address": "a@b.c.d.", "code": "a-", "quote": `"@`} {
+		m := parse(t, out("", wrap(strings.Repeat(unit, 1<<20/len(unit)))))
+		start := time.Now()
+		CheckLeaks(LeakInput{Mail: m, Watch: watch, Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}})
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s: 1 MiB took %s", name, d)
+		} else {
+			t.Logf("%s: %s", name, d)
+		}
+	}
+}
