@@ -62,7 +62,7 @@ func (s *Store) Claim(ctx context.Context, n int, lease time.Duration) ([]Job, e
 	var found []storedJob
 	err := s.do(ctx, func(t *tx) error {
 		now := nanos(t.at)
-		if err := t.doubt(`state = 'sending' AND lease_until <= `+itoa(now), "lease ran out"); err != nil {
+		if err := t.doubt(now, "lease ran out"); err != nil {
 			return err
 		}
 		if err := t.query(`SELECT `+jobColumns+` FROM jobs j JOIN messages m ON m.id = j.message
@@ -137,15 +137,15 @@ func (t *tx) settle(j Job, set string, args ...any) error {
 
 // doubt marks jobs as in_doubt: an attempt was recorded and its result is not known. They
 // are tried again after a pause that grows with the attempts, so that a job which takes the
-// program down cannot be sent over and over. where is one of our own conditions.
-func (t *tx) doubt(where, why string) error {
+// program down cannot be sent over and over. Leases that end by then count as run out.
+func (t *tx) doubt(by int64, why string) error {
 	type row struct {
 		id       int64
 		message  mail.ID
 		attempts int
 	}
 	var list []row
-	if err := t.query(`SELECT id, message, attempts FROM jobs WHERE `+where, nil, func(rows *sql.Rows) error {
+	if err := t.query(`SELECT id, message, attempts FROM jobs WHERE state = 'sending' AND lease_until <= $1`, []any{by}, func(rows *sql.Rows) error {
 		var r row
 		err := rows.Scan(&r.id, &r.message, &r.attempts)
 		list = append(list, r)

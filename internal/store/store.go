@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -287,7 +288,7 @@ func (s *Store) recover(ctx context.Context) error {
 		if err := t.dropStaged(); err != nil {
 			return err
 		}
-		return t.doubt("state = 'sending'", "restart")
+		return t.doubt(math.MaxInt64, "restart")
 	})
 }
 
