@@ -432,6 +432,9 @@ func (b *builder) leaf(p *Part) *node {
 				n.encoding, n.eight = enc8bit, true
 			}
 		}
+		if own := unknownEncoding(p); own != "" {
+			n.encoding = own // whoever can read the bytes needs their name
+		}
 	}
 	params := b.params(p)
 	if label != "" && strings.HasPrefix(p.MediaType, "text/") {
@@ -443,6 +446,17 @@ func (b *builder) leaf(p *Part) *node {
 	}
 	n.fields = append(n.fields, b.placement(p)...)
 	return n
+}
+
+// unknownEncoding returns the name of a Content-Transfer-Encoding that we cannot undo, such as
+// x-uuencode; the part is a defect, and held.
+func unknownEncoding(p *Part) string {
+	v, _ := p.Get("Content-Transfer-Encoding")
+	name := parseParams(v).main
+	if !strings.HasPrefix(name, "x-") || !isToken(name) || len(name) > 40 {
+		return "" // RFC 2045 §6.3: private ones begin with x-
+	}
+	return name
 }
 
 // label returns the charset to write for a text that is not changed: its own, unless that

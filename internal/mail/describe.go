@@ -92,7 +92,7 @@ func (p *parser) mediaType(part *Part, value string, ct paramValue) {
 	part.Params = ct.params
 	if ct.sloppy {
 		p.defects.add(defBadParam, part.Path, off, "Content-Type")
-		if multi && part.MediaType != ct.main {
+		if multi && (part.MediaType != ct.main || ct.boundary) {
 			p.defects.add(defBadMultiType, part.Path, off, "")
 		}
 	}

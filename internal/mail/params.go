@@ -15,6 +15,7 @@ type paramValue struct {
 	ambiguous map[string]bool   // parameters given in two ways that differ
 	extended  map[string]bool   // parameters in RFC 2231 form
 	sloppy    bool              // something had to be guessed
+	boundary  bool              // guessed, too, where the boundary begins or ends
 	defects   []string          // of encoded values
 }
 
@@ -33,7 +34,7 @@ func parseParams(s string) paramValue {
 		}
 		raw = append(raw, p)
 	}
-	v.sloppy = sc.sloppy
+	v.sloppy, v.boundary = sc.sloppy, sc.boundary
 	v.collect(raw)
 	return v
 }
@@ -43,6 +44,8 @@ type paramScanner struct {
 	s      string
 	i      int
 	sloppy bool
+	// boundary: some readers find no boundary here, or another one, and so other parts.
+	boundary bool
 }
 
 // main reads up to the first semicolon, or to the first space behind a complete value: then a
@@ -59,7 +62,7 @@ func (p *paramScanner) main() string {
 			p.space()
 			rest := p.s[p.i:]
 			if b.Len() > 0 && rest != "" && rest[0] != ';' && rest[0] != '(' && rest[0] != '/' && !strings.HasSuffix(b.String(), "/") {
-				p.sloppy = true
+				p.sloppy, p.boundary = true, true
 				return b.String()
 			}
 		default:
@@ -128,7 +131,12 @@ func (p *paramScanner) param() (rawParam, bool) {
 		if p.i < len(p.s) && p.s[p.i] == '"' {
 			return rawParam{name, p.quoted()}, true
 		}
-		return rawParam{name, p.bare()}, true
+		value := p.bare()
+		// RFC 2045 §5.1: a value with such characters must be quoted.
+		if name == "boundary" && strings.ContainsAny(value, " \t\"=") {
+			p.boundary = true
+		}
+		return rawParam{name, value}, true
 	}
 }
 

@@ -222,6 +222,20 @@ func TestWireForbids(t *testing.T) {
 	}
 }
 
+// What we cannot decode leaves under the name of its encoding, so that others can.
+func TestUnknownEncodingKeepsItsName(t *testing.T) {
+	t.Parallel()
+	part := "--b\n\nHello\n--b\nContent-Type: image/png\nContent-Transfer-Encoding: X-UUencode\n\nbegin 644 a.png\n#86)C\n`\nend\n--b--\n"
+	m := edited(t, multi("multipart/mixed; boundary=b", part), bothLines)
+	if v, _ := m.Root.Parts[1].Get("Content-Transfer-Encoding"); v != "x-uuencode" {
+		t.Errorf("Content-Transfer-Encoding: %s", v)
+	}
+	odd := edited(t, multi("multipart/mixed; boundary=b", strings.Replace(part, "X-UUencode", "x-secret word", 1)), bothLines)
+	if v, _ := odd.Root.Parts[1].Get("Content-Transfer-Encoding"); v != "7bit" && v != "x-secret" {
+		t.Errorf("Content-Transfer-Encoding: %s", v)
+	}
+}
+
 func TestSealedIsNeverBroken(t *testing.T) {
 	t.Parallel()
 	inner := "--sig\nContent-Type: text/plain;\n  charset=us-ascii\nX-Odd:   kept\n\nSigned  text \n--sig\nContent-Type: application/pgp-signature; name=signature.asc\n\nxxxx\n--sig--\n"
