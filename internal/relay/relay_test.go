@@ -701,7 +701,11 @@ func TestI32_StartTLSInjection(t *testing.T) {
 		l.hear()
 	})
 	s := l.smarthost(func(c *Config) { c.TLSMode, c.Username = tlsRequired, "plaincover" })
-	expect(t, deliver(t, s, job(t, "anna@example.org"), testBody)[0], store.OutTransient, "4.7.5")
+	r := deliver(t, s, job(t, "anna@example.org"), testBody)[0]
+	expect(t, r, store.OutTransient, "4.7.5")
+	if !strings.Contains(r.Reply, "in clear") {
+		t.Errorf("not seen for what it is: %q", r.Reply)
+	}
 }
 
 // TestCancelledAfterTheDot: stopping the program while the answer is awaited leaves it unknown.

@@ -341,8 +341,8 @@ type wire struct {
 const maxTextLine = 998
 
 func (w *wire) copy(r io.Reader) error {
-	in := make([]byte, 32<<10)
-	w.out = make([]byte, 0, 33<<10)
+	in := make([]byte, 4<<10) // most messages are little larger; out grows for those that are
+	w.out = make([]byte, 0, 8<<10)
 	for {
 		n, err := r.Read(in)
 		for _, b := range in[:n] {

@@ -61,16 +61,13 @@ const (
 
 // next takes one byte.
 func (e endOfData) next(b byte) endOfData {
-	for {
-		if b == endMark[e] {
-			return e + 1
-		}
-		if e == 0 {
-			return 0
-		}
-		// The longest shorter match that is still a prefix of the mark.
-		e = [...]endOfData{0, 0, 0, 0, 1}[e]
+	switch b {
+	case endMark[e]:
+		return e + 1
+	case endMark[0]: // no other beginning of the mark can end in a byte that did not match
+		return 1
 	}
+	return 0
 }
 
 // strict checks that CR and LF come only as CRLF, and that no NUL comes.
