@@ -206,7 +206,7 @@ func (q *Queue) deliver(ctx context.Context, j store.Job, log *slog.Logger) (res
 	}
 	defer content.Close()
 	started := time.Now()
-	body := &counted{r: bufio.NewReaderSize(io.NewSectionReader(content, 0, content.Size()), 32<<10)}
+	body := &counted{r: bufio.NewReaderSize(io.NewSectionReader(content, 0, content.Size()), int(min(content.Size(), 32<<10)))}
 	results = q.call(ctx, j, body, content.Size(), log)
 	if content.Damaged() && !has(results, store.OutDelivered) && !has(results, store.OutUnknown) {
 		return nil, true
