@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -119,7 +120,8 @@ func tokeniseFolded(texts []string) words {
 		if n > 0 && b.Len() > 0 {
 			b.WriteByte(' ') // two spaces: no phrase holds them
 		}
-		b.Grow(len(t))
+		b.Grow(len(t) + 1)
+		w.spans = slices.Grow(w.spans, len(t)/5) // about one word
 		split := unicodeWords
 		if isASCII(t) {
 			split = asciiWords
