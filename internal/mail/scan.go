@@ -47,7 +47,7 @@ type scanner struct {
 }
 
 func newScanner(src io.ReaderAt, size int64, sum hash.Hash) *scanner {
-	return &scanner{src: src, size: size, buf: make([]byte, scanSize), sum: sum}
+	return &scanner{src: src, size: size, buf: make([]byte, min(scanSize, max(size, 1))), sum: sum}
 }
 
 // read returns the next piece, or io.EOF.
