@@ -212,6 +212,11 @@ func TestIdentityIsCheckedEverywhere(t *testing.T) {
 	if fe := asFault(t, b.g.Check(t.Context(), e)); fe.Status.Code != 553 || !strings.HasSuffix(fe.Public, "[M01 "+string(e.ID)+"]") {
 		t.Errorf("MAIL FROM of somebody else: %+v", fe)
 	}
+	e = b.envelope() // B10: a read receipt has the null reverse-path, and does not leave
+	e.Reverse = mail.Address{}
+	if fe := asFault(t, b.g.Check(t.Context(), e)); fe.Status.Code != 553 {
+		t.Errorf("MAIL FROM:<>: %+v", fe)
+	}
 	for _, field := range []string{"From: sam@willowhouse.example", "From: maya@willowhouse.example\r\nSender: sam@willowhouse.example"} {
 		e := b.envelope(clientAt(0))
 		msg := strings.Replace(letterTo("Hi", "Hello.", clientAt(0)), "From: Maya Okafor <maya@willowhouse.example>", field, 1)
