@@ -171,6 +171,8 @@ func TestB32B34_Boundaries(t *testing.T) {
 		{"look-alike", multi("multipart/mixed; boundary=b", "--bx\n"+two), defBoundaryPrefix, HoldIt},
 		{"in base64", multi("multipart/mixed; boundary=b", "--b\nContent-Transfer-Encoding: base64\n\nYQ==\n--bx\n--b--\n"), defBase64, HoldIt},
 		{"malformed type", multi("multipart mixed; boundary=b", two), defBadMultiType, HoldIt},
+		{"no semicolon", multi("multipart/mixed boundary=b", two), defBadMultiType, HoldIt},
+		{"not quoted", multi("multipart/mixed; boundary==b", strings.ReplaceAll(two, "--b", "--=b")), defBadMultiType, HoldIt},
 		{"blanks behind", multi("multipart/mixed; boundary=b", "--b \t\n\na\n--b--  \n"), "", AcceptAsRead},
 		{"bare cr", multi("multipart/mixed; boundary=b", "--b\n\na\r\r--b\n\n--b--\n"), defBareCR, RejectIt},
 		{"no colon in part", multi("multipart/mixed; boundary=b", "--b\nhello\n--b--\n"), defPartNoColon, HoldIt},
@@ -311,9 +313,19 @@ func TestBoundedMemory(t *testing.T) {
 	if grown := heapGrowth(func() { parseBytes(t, many) }); grown > 4<<20 {
 		t.Errorf("a million parts cost %d bytes", grown)
 	}
+	text := []byte(crlf(topFields + "\n" + strings.Repeat("seven words of text in a line\n", 1_000_000)))
+	lim := DefaultLimits()
+	lim.TextBytes = 1 << 20
+	if grown := heapGrowth(func() {
+		if m, err := Parse(bytes.NewReader(text), int64(len(text)), lim); err != nil || len(m.Root.Text) != 1<<20 {
+			t.Error(err, len(m.Root.Text))
+		}
+	}); grown > 16<<20 {
+		t.Errorf("a long text costs %d bytes", grown)
+	}
 	line := strings.Repeat("QUJD", 19) + "\r\n"
 	b := []byte(crlf(multi("application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64", "")) + strings.Repeat(line, 400_000))
-	lim := DefaultLimits()
+	lim = DefaultLimits()
 	lim.Bytes = 1 << 30
 	grown := heapGrowth(func() {
 		m, err := Parse(bytes.NewReader(b), int64(len(b)), lim)
@@ -405,4 +417,13 @@ func FuzzEncodedWord(f *testing.F) {
 			t.Fatal(name)
 		}
 	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	line := strings.Repeat("QUJD", 19) + "\r\n"
+	mail := []byte(crlf(multi("application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64", "")) + strings.Repeat(line, 100_000))
+	b.SetBytes(int64(len(mail)))
+	for b.Loop() {
+		parseBytes(b, mail)
+	}
 }

@@ -97,8 +97,8 @@ func comparePython(t *testing.T, name string, v pythonView, m *Message) {
 		if p.Filename != cleanFilename(v.Leaves[i][1]) {
 			t.Errorf("%s: part %s: file name %q, python %q", name, p.Path, p.Filename, v.Leaves[i][1])
 		}
-		if v.Leaves[i][0] == "" {
-			continue
+		if v.Leaves[i][0] == "" || unknownEncoding(p) != "" {
+			continue // python undoes encodings that we only name
 		}
 		sum := sha256.Sum256([]byte(decoded(t, m, p)))
 		if got := hex.EncodeToString(sum[:]); got != v.Leaves[i][0] {

@@ -121,7 +121,7 @@ func (d *wordDecoder) flush() {
 			d.defect(defWordCharset)
 		}
 	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
 		d.defect(defWordControl)
 	}
 	d.out.WriteString(text)
@@ -232,5 +232,5 @@ func cleanHeaderText(s string) string {
 }
 
 func isUnsafeHeaderRune(r rune) bool {
-	return unicode.IsControl(r) && r != '\t' || r == 0x2028 || r == 0x2029
+	return unicode.IsControl(r) || r == 0x2028 || r == 0x2029
 }
