@@ -153,6 +153,7 @@ func TestBadConfigurations(t *testing.T) {
 		"unknown key deep down":       {"smarthost:\n  urll: x\n", nil, []string{`gateway.yaml:2:3: unknown key "smarthost.urll"`, `did you mean "url"?`}},
 		"two mistakes at once":        {"nope: 1\nlimits: {recipients: many}\n", nil, []string{`unknown key "nope"`, `2:22: limits.recipients: "many" is not a whole number`}},
 		"a key twice":                 {"hostname: a\nhostname: b\n", nil, []string{":2:"}},
+		"two documents":               {good + "---\nhostname: b\n", nil, []string{"gateway.yaml:"}},
 		"not YAML":                    {"hostname: [a\n", nil, []string{"gateway.yaml:"}},
 		"a list where a key stands":   {"hostname: [a]\n", nil, []string{"hostname takes one value"}},
 		"bad size":                    {"limits: {message_bytes: 35 potatoes}\n", nil, []string{`"35 potatoes" is not a size; write it as 35MB`}},
@@ -246,4 +247,25 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%q taken for %d", text, s)
 		}
 	}
+}
+
+// Whatever stands in the file, reading it ends with a configuration or with problems that
+// have a place.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{"", "#\n", "hostname: a\n", "listen: [{address: x}]\n", "a: &a [*a]\n", "hostname: {\n", "limits: {message_bytes: 35MB}\n",
+		"? [a]\n: b\n", "--- a\n--- b\n", "\xff\xfe", "listen: 1\n", "tls: [x]\n", "<<: {a: b}\n", "\tx: 1\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := defaultConfig()
+		ps, _ := decodeYAML("gateway.yaml", b, &c)
+		for _, p := range ps {
+			if p.Text == "" || p.Error() == "" {
+				t.Errorf("a problem without a text: %+v", p)
+			}
+		}
+		if len(ps) == 0 {
+			_ = c.validate("gateway.yaml", needService)
+		}
+	})
 }
