@@ -152,7 +152,7 @@ def must_stay_whole(message):
     """Whether an edit of the text would break a signature or an encryption."""
     for part in containers(message):
         kind = part.get_content_type()
-        if kind in ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"):
+        if kind in ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"):
             return True
         if not part.is_multipart() and re.search(rb"-----BEGIN PGP (SIGNED )?MESSAGE", decoded(part)):
             return True

@@ -102,18 +102,6 @@ func (g *Gateway) Explain(ctx context.Context, q DryRun) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: read message: %w", err)
 	}
-	// A file may end in the middle of a line; DATA cannot (RFC 5321 §4.1.1.4).
-	end := make([]byte, min(n, 2))
-	if _, err := canonical.ReadAt(end, n-int64(len(end))); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("gateway: read message: %w", err)
-	}
-	if string(end) != "\r\n" {
-		m, err := io.WriteString(canonical, "\r\n")
-		if err != nil {
-			return nil, fmt.Errorf("gateway: read message: %w", err)
-		}
-		n += int64(m)
-	}
 	if n > g.limits.Bytes {
 		return nil, fault.New(fault.TooLarge, fmt.Sprintf("the message is larger than %s", megabytes(g.limits.Bytes)))
 	}

@@ -37,10 +37,32 @@ func (g *Gateway) Render(ctx context.Context, c copyOf, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.mail.Write(w, d); err != nil {
+	end := &ending{w: w}
+	if err := c.mail.Write(end, d); err != nil {
 		return fmt.Errorf("gateway: render variant %d: %w", c.number, err)
 	}
+	// A body that came encoded may end in the middle of a line; on the wire none does
+	// (RFC 5321 §4.1.1.4).
+	if string(end.last) != "\r\n" {
+		if _, err := io.WriteString(w, "\r\n"); err != nil {
+			return fmt.Errorf("gateway: render variant %d: %w", c.number, err)
+		}
+	}
 	return nil
+}
+
+// ending passes everything on and remembers the last two bytes.
+type ending struct {
+	w    io.Writer
+	last []byte
+}
+
+// Write implements io.Writer.
+func (e *ending) Write(b []byte) (int, error) {
+	n, err := e.w.Write(b)
+	e.last = append(e.last, b[max(0, n-2):n]...)
+	e.last = e.last[max(0, len(e.last)-2):]
+	return n, err
 }
 
 // draft resolves the edits of a variant into fields and paragraphs.
