@@ -11,12 +11,12 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gateway ./cmd/gateway
 
 fmt:
-	gofmt -w cmd internal policies
+	gofmt -w cmd internal policies test
 
 check:
-	@test -z "$$(gofmt -l cmd internal policies)" || { gofmt -l cmd internal policies; echo "run make fmt"; exit 1; }
+	@test -z "$$(gofmt -l cmd internal policies test)" || { gofmt -l cmd internal policies test; echo "run make fmt"; exit 1; }
 	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+	$(GO) tool staticcheck ./...
 	$(GO) run ./cmd/gateway check
 	$(GO) run ./cmd/gateway test
 

@@ -97,7 +97,7 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := regexp.MustCompile("(?m)^\\| ([a-z][^ |]+\\.[^ |]+/[^ |]+) \\|").FindAllStringSubmatch(string(doc), -1)
+	listed := regexp.MustCompile(`(?m)^\| ([a-z][^ |]+\.[^ |]+/[^ |]+) \|`).FindAllStringSubmatch(string(doc), -1)
 	seen := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
 		imported := strings.TrimSpace(line)
