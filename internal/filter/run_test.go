@@ -418,3 +418,36 @@ func TestValuesForTexts(t *testing.T) {
 		t.Errorf("M03 names who has not agreed: %+v", f)
 	}
 }
+
+func TestOneRefusalRefusesAll(t *testing.T) {
+	t.Parallel()
+	in := input(t, message("anna@example.org, x@elsewhere.example", "", "Hi", "x"), "anna@example.org", "x@elsewhere.example")
+	pr := practice
+	pr.OnMixedSplit = true
+	p := runWith(t, pr, in, NewRule(RuleSpec{ID: "no", When: when(NotListed{}), Do: do(VerbRefuse)}))
+	for i, d := range p.Decisions {
+		if d.Action != Refuse || d.Lead != p.Lead {
+			t.Errorf("recipient %d: %+v", i, d)
+		}
+	}
+}
+
+func TestFindingsAreSorted(t *testing.T) {
+	t.Parallel()
+	rule := func(id string, c Condition, k VerbKind) Rule {
+		return NewRule(RuleSpec{ID: id, When: when(c), Do: do(k)})
+	}
+	in := input(t, message("anna@example.org, x@elsewhere.example", "", "Hi", "x"), "anna@example.org", "x@elsewhere.example")
+	in.Mail.Defects = append(in.Mail.Defects, defect("one", 1))
+	p := run(t, in, rule("d", To{"unknown"}, VerbHold), rule("b", To{"anyone"}, VerbUseAlias), rule("a", To{"anyone"}, VerbUseAlias), rule("c", To{"client"}, VerbHold))
+	var got []string
+	for _, f := range p.Findings {
+		got = append(got, f.Rule)
+	}
+	if want := []string{RuleReadable, "c", "a", "b", "d", "a", "b"}; !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+	if p.Findings[p.Lead].Rule != RuleReadable {
+		t.Errorf("what cannot be read is said first, not %s", p.Findings[p.Lead].Rule)
+	}
+}
