@@ -19,8 +19,29 @@ type Replacement struct{ Old, New string }
 
 // replacer applies replacements to running text.
 type replacer struct {
-	old []*regexp.Regexp
+	old []pattern
 	new []string
+}
+
+// pattern finds a text in any case. word is its first word: most texts do not hold it, and
+// looking for it costs a tenth of the expression.
+type pattern struct {
+	word string
+	re   *regexp.Regexp
+}
+
+// in reports whether the text may hold the pattern. Beyond ASCII letters fold in more ways
+// than one, so there the expression decides.
+func (p pattern) in(s string) bool {
+	if !isASCII(p.word) || !isASCII(s) {
+		return true
+	}
+	for i := range len(s) - len(p.word) + 1 {
+		if s[i]|0x20 == p.word[0]|0x20 && strings.EqualFold(s[i:i+len(p.word)], p.word) {
+			return true
+		}
+	}
+	return false
 }
 
 func newReplacer(list []Replacement) (*replacer, error) {
@@ -30,6 +51,7 @@ func newReplacer(list []Replacement) (*replacer, error) {
 		if len(words) == 0 {
 			continue
 		}
+		word := words[0]
 		for i := range words {
 			words[i] = regexp.QuoteMeta(words[i])
 		}
@@ -37,21 +59,24 @@ func newReplacer(list []Replacement) (*replacer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mail: replacement: %w", err)
 		}
-		r.old = append(r.old, re)
+		r.old = append(r.old, pattern{word, re})
 		r.new = append(r.new, x.New)
 	}
 	return r, nil
 }
 
 func (r *replacer) apply(s string) string {
-	for i, re := range r.old {
-		s = replaceTokens(s, re, r.new[i])
+	for i, old := range r.old {
+		s = replaceTokens(s, old, r.new[i])
 	}
 	return s
 }
 
-func replaceTokens(s string, re *regexp.Regexp, with string) string {
-	found := re.FindAllStringIndex(s, -1)
+func replaceTokens(s string, old pattern, with string) string {
+	if !old.in(s) {
+		return s
+	}
+	found := old.re.FindAllStringIndex(s, -1)
 	if found == nil {
 		return s
 	}
@@ -121,14 +146,14 @@ func (r *replacer) html(s string) string {
 }
 
 func (r *replacer) htmlText(tok string) string {
-	for i, re := range r.old {
+	for i, old := range r.old {
 		escaped := html.EscapeString(r.new[i])
 		if !strings.Contains(tok, "&") {
-			tok = replaceTokens(tok, re, escaped)
+			tok = replaceTokens(tok, old, escaped)
 			continue
 		}
 		plain := html.UnescapeString(tok)
-		if out := replaceTokens(plain, re, r.new[i]); out != plain {
+		if out := replaceTokens(plain, old, r.new[i]); out != plain {
 			tok = html.EscapeString(out)
 		}
 	}
@@ -151,8 +176,8 @@ func (r *replacer) mailto(tag string) string {
 		n = len(tag) - i
 	}
 	link := tag[i : i+n]
-	for k, re := range r.old {
-		link = replaceTokens(link, re, html.EscapeString(r.new[k]))
+	for k, old := range r.old {
+		link = replaceTokens(link, old, html.EscapeString(r.new[k]))
 	}
 	return tag[:i] + link + tag[i+n:]
 }
