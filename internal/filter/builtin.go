@@ -2,6 +2,7 @@ package filter
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -29,12 +30,9 @@ func unreadable(m *mail.Message) []Finding {
 		}
 		seen[key] = true
 		f := Finding{
-			Rule: RuleReadable, Rcpt: -1, Action: Hold, About: Safety, Reason: d.Fix,
+			Rule: RuleReadable, Rcpt: -1, Action: Hold, About: Safety, Reason: inWords(d),
 			Evidence: []Evidence{{Path: d.Path, Offset: d.Offset, Digest: m.Digest}},
 			Values:   map[string]string{"defect": d.Name},
-		}
-		if f.Reason == "" {
-			f.Reason = "Mail apps could read this email in different ways. Write it again in your mail app and send it."
 		}
 		if d.Default == mail.RejectIt {
 			// RFC 3463 §3.7: a media error; the content must change.
@@ -43,6 +41,19 @@ func unreadable(m *mail.Message) []Finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// inWords names a defect and the field or kind of content that has it, and says what to do.
+func inWords(d mail.Defect) string {
+	s := strings.ReplaceAll(d.Name, "-", " ")
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if d.Detail != "" {
+		s += " (" + d.Detail + ")"
+	}
+	if d.Fix == "" {
+		return s + ". Mail apps could read this email in different ways. Write it again in your mail app and send it."
+	}
+	return s + ". " + d.Fix
 }
 
 // tooManyClients refuses a message to more clients than the practice allows at once.

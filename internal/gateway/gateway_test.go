@@ -230,6 +230,17 @@ func TestIdentityIsCheckedEverywhere(t *testing.T) {
 	}
 }
 
+// TestB21_TwoFieldsAreNamed is the row at the door: the reply names the header field.
+func TestB21_TwoFieldsAreNamed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	_, err := b.g.Submit(t.Context(), e, strings.NewReader("Subject: one\r\n"+letterTo("two", "x", clientAt(0))))
+	if fe := asFault(t, err); fe.Status.Code != 550 || fe.Status.Enhanced() != "5.6.0" || !strings.Contains(fe.Public, "(Subject)") {
+		t.Errorf("%+v", fe)
+	}
+}
+
 func asFault(t testing.TB, err error) *fault.Error {
 	t.Helper()
 	fe, ok := err.(*fault.Error)
