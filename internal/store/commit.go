@@ -18,18 +18,32 @@ import (
 // maxBatch is how many changes may share one commit.
 const maxBatch = 256
 
+// linger is how long a change that nobody is kept waiting by may wait for company. It is less
+// than one delivery takes, so that what may be sent twice after a crash hardly grows.
+const linger = 4 * time.Millisecond
+
 // op is one change, run inside a transaction that others may share. run may be undone and
 // its caller told so, without harm to the others.
 type op struct {
 	run  func(*tx) error
 	done chan error
+	late bool // may linger
 }
 
 // do hands a change to the committer and waits until it is on disk. An error means that
 // nothing of it was committed. ctx counts only until the hand-over: after it the outcome
 // must be known.
 func (s *Store) do(ctx context.Context, run func(*tx) error) error {
-	o := &op{run: run, done: make(chan error, 1)}
+	return s.commit(ctx, &op{run: run})
+}
+
+// doLate is do for a change that may linger to share the commit of another one.
+func (s *Store) doLate(ctx context.Context, run func(*tx) error) error {
+	return s.commit(ctx, &op{run: run, late: true})
+}
+
+func (s *Store) commit(ctx context.Context, o *op) error {
+	o.done = make(chan error, 1)
 	if err := s.hand(ctx, o); err != nil {
 		return err
 	}
@@ -181,19 +195,7 @@ func (s *Store) commitLoop(w *writer) {
 	var lastTry time.Time
 	batch := make([]*op, 0, maxBatch)
 	for o := range s.ops {
-		batch = append(batch[:0], o)
-	drain:
-		for len(batch) < maxBatch {
-			select {
-			case next, ok := <-s.ops:
-				if !ok {
-					break drain
-				}
-				batch = append(batch, next)
-			default:
-				break drain
-			}
-		}
+		batch = s.gather(append(batch[:0], o))
 		if w == nil && time.Since(lastTry) > time.Second {
 			lastTry = time.Now()
 			w = s.reopen()
@@ -211,6 +213,41 @@ func (s *Store) commitLoop(w *writer) {
 	if w != nil {
 		w.close()
 	}
+}
+
+// gather adds what is waiting. While all of it may linger, it waits a moment for more.
+func (s *Store) gather(batch []*op) []*op {
+	late := batch[0].late
+	var enough <-chan time.Time
+	for len(batch) < maxBatch {
+		select {
+		case next, ok := <-s.ops:
+			if !ok {
+				return batch
+			}
+			batch, late = append(batch, next), late && next.late
+			continue
+		default:
+		}
+		if !late {
+			return batch
+		}
+		if enough == nil {
+			t := time.NewTimer(linger)
+			defer t.Stop()
+			enough = t.C
+		}
+		select {
+		case next, ok := <-s.ops:
+			if !ok {
+				return batch
+			}
+			batch, late = append(batch, next), late && next.late
+		case <-enough:
+			return batch
+		}
+	}
+	return batch
 }
 
 func refuse(batch []*op, err error) {

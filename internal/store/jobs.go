@@ -247,7 +247,13 @@ func (s *Store) Finish(ctx context.Context, j Job, results []Result, next time.T
 	if err != nil {
 		return err
 	}
-	err = s.do(ctx, func(t *tx) error {
+	// A result keeps nobody waiting but its worker; with little to do it shares a commit this
+	// way instead of making the next message wait for a commit of its own.
+	record := s.doLate
+	if len(also) > 0 {
+		record = s.do
+	}
+	err = record(ctx, func(t *tx) error {
 		for i, p := range parts {
 			var err error
 			if i == 0 {
