@@ -46,6 +46,7 @@ type commands struct {
 	Held      heldCmd      `cmd:"" help:"Messages that wait for a person's decision."`
 	Queue     queueCmd     `cmd:"" help:"Messages on their way."`
 	Audit     auditCmd     `cmd:"" help:"The record of every decision."`
+	Sink      sinkCmd      `cmd:"" help:"Stand in for the smarthost in a trial: take mail, print it, pass nothing on."`
 	Version   versionCmd   `cmd:"" help:"Version, commit and Go version."`
 }
 

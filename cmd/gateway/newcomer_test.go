@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -15,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-smtp"
 )
 
 // watched keeps what a process prints and says when a pattern appears.
@@ -109,32 +105,8 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 	peerSwaks(t)
 	dir := filepath.Join(t.TempDir(), "plaincover")
 	copyTree(t, "../..", dir)
-	certPEM, keyPEM, err := selfSigned("localhost", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	local := newSink(cert, "", "")
-	local.open = true
-	sinkLn, err := listenLoopback(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- local.serve(sinkLn) }()
-	t.Cleanup(func() {
-		if err := local.close(); err != nil {
-			t.Error(err)
-		}
-		if err := <-ended; err != nil && err != smtp.ErrServerClosed {
-			t.Error(err)
-		}
-	})
 	port := freePort(t)
-	ports := strings.NewReplacer("127.0.0.1:2525", sinkLn.Addr().String(), "127.0.0.1:1587", "127.0.0.1:"+port, "127.0.0.1:1465", "127.0.0.1:0")
+	ports := strings.NewReplacer("127.0.0.1:2525", "127.0.0.1:"+freePort(t), "127.0.0.1:1587", "127.0.0.1:"+port, "127.0.0.1:1465", "127.0.0.1:0")
 	sample := filepath.Join(dir, "gateway.sample.yaml")
 	b, err := os.ReadFile(sample)
 	if err != nil {
@@ -154,6 +126,8 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 		}
 		return string(out)
 	}
+	// The README's sink has the port of the sample; here every test has its own.
+	extra := map[string]string{"sink": " --listen 127.0.0.1:2525"}
 	steps := readmeBlocks(t, "newcomer")
 	if len(steps) != 3 {
 		t.Fatalf("%d steps in the README", len(steps))
@@ -166,35 +140,38 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 	if m == nil {
 		t.Fatalf("no password was shown:\n%s", said)
 	}
-	serve := readmeBlocks(t, "serve")
-	ready := &watched{pattern: regexp.MustCompile(`(?m)^listening on (\S+) \(STARTTLS\)$`), seen: make(chan []string, 1)}
-	cmd := exec.CommandContext(t.Context(), "sh", "-ec", "exec "+serve[0])
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, ready, ready
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("serve: %v\n%s", err, ready)
+	// start runs a block that stays in the foreground, until the test ends.
+	start := func(label string, ready *regexp.Regexp) *watched {
+		t.Helper()
+		out := &watched{pattern: ready, seen: make(chan []string, 1)}
+		cmd := exec.Command("sh", "-ec", "exec "+ports.Replace(strings.TrimSpace(readmeBlocks(t, label)[0])+extra[label]))
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
-	}()
+		t.Cleanup(func() {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%s: %v\n%s", label, err, out)
+			}
+		})
+		return out
+	}
+	local := start("sink", regexp.MustCompile(`(?ms)^taking mail on .*^--- mail 1: (from .*?)$(.*Samaritans.*)`))
+	ready := start("serve", regexp.MustCompile(`(?m)^listening on (\S+) \(STARTTLS\)$`))
 	if _, ok := ready.wait(30 * time.Second); !ok {
 		t.Fatalf("serve is not ready:\n%s", ready)
 	}
 	shell(t.Context(), readmeBlocks(t, "send")[0], "PASSWORD="+m[1])
-
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	got, ok := local.next(ctx)
+	got, ok := local.wait(30 * time.Second)
 	if !ok {
-		t.Fatalf("nothing arrived:\n%s", ready)
+		t.Fatalf("nothing arrived:\n%s\n%s", ready, local)
 	}
-	text := string(got.Data)
-	if got.From != "hello@wh.example" || fmt.Sprint(got.To) != "[anna@example.org]" {
-		t.Errorf("from %s to %v", got.From, got.To)
+	if got[1] != "from <hello@wh.example> to anna@example.org" {
+		t.Errorf("the sink took mail %s", got[1])
 	}
-	for _, want := range []string{"Subject: Hello from M - willow\r\n", "See you on Tuesday at ten.", "Samaritans", "hello@wh.example"} {
+	text := got[2]
+	for _, want := range []string{"Subject: Hello from M - willow\n", "See you on Tuesday at ten.", "Samaritans", "hello@wh.example"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
+	"net/netip"
+	"strings"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -110,3 +115,64 @@ func (s *sinkSession) Reset() { s.now = delivery{} }
 
 // Logout ends the session.
 func (s *sinkSession) Logout() error { return nil }
+
+type sinkCmd struct {
+	Listen string `help:"Where to listen; this machine only." default:"127.0.0.1:2525" placeholder:"ADDRESS"`
+}
+
+// Help is shown under --help.
+func (sinkCmd) Help() string {
+	return "Stands in for your mail provider while you try things: takes every mail, prints it, and passes nothing on.\n\nExample: gateway sink --listen 127.0.0.1:2525"
+}
+
+// Run takes mail and prints it until it is told to stop.
+func (k sinkCmd) Run(ctx context.Context, p *program) error {
+	at, err := netip.ParseAddrPort(k.Listen)
+	if err != nil || !at.Addr().IsLoopback() {
+		return &usageError{fmt.Sprintf("--listen %s: a sink listens on this machine only, for example 127.0.0.1:2525", k.Listen)}
+	}
+	certPEM, keyPEM, err := selfSigned("localhost", time.Now())
+	if err != nil {
+		return err
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	s := newSink(cert, "", "")
+	s.open = true
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
+	if err != nil {
+		return fmt.Errorf("sink: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(ln) }()
+	p.say("taking mail on %s, and passing nothing on; stop with Ctrl-C", ln.Addr())
+	for n := 1; ; n++ {
+		d, ok := s.next(ctx)
+		if !ok {
+			break
+		}
+		if err := p.printTaken(n, d); err != nil {
+			return errors.Join(err, s.close())
+		}
+	}
+	if err := errors.Join(s.close(), <-ended); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+		return fmt.Errorf("sink: %w", err)
+	}
+	return nil
+}
+
+// printTaken shows one message: for people as its reader would get it, or as a JSON line.
+func (p *program) printTaken(n int, d delivery) error {
+	v := struct {
+		From string   `json:"from"`
+		To   []string `json:"to"`
+		Data string   `json:"data"`
+	}{d.From, d.To, string(d.Data)}
+	if p.json {
+		return p.emit(v, nil)
+	}
+	_, err := fmt.Fprintf(p.Out, "--- mail %d: from <%s> to %s\n%s\n", n, d.From, strings.Join(d.To, ", "), strings.ReplaceAll(string(d.Data), "\r\n", "\n"))
+	return err
+}
