@@ -161,7 +161,6 @@ type htmlText struct {
 	quoteAt  int // offset of the tag where the quote starts, -1: none
 	bodyAt   int // offset behind the start of the body
 	endAt    int // offset where text at the end goes
-	sawEnd   bool
 	maxDepth int
 
 	open      []openElement

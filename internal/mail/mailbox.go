@@ -36,7 +36,6 @@ type mailboxItem struct {
 	hasAng  bool
 	after   bool // text behind the angle brackets
 	comment string
-	quoted  bool // the phrase is one quoted string
 }
 
 type mailboxScanner struct {

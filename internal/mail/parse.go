@@ -82,7 +82,6 @@ type parser struct {
 	hdr      headerReader
 	body     leafReader
 	pend     []byte // line end that may belong to a delimiter
-	pendAt   int64
 	parts    int
 	textLeft int64
 	lineLen  int
