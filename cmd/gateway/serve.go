@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,11 +29,6 @@ func (serveCmd) Help() string {
 
 // Run is the service.
 func (serveCmd) Run(ctx context.Context, p *program) (err error) {
-	// What lives long is a few MiB: at Go's default a collection would come every few
-	// messages. Where GOGC is set, it decides.
-	if !slices.ContainsFunc(p.Environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(200)
-	}
 	c, err := p.configuration(needService)
 	if err != nil {
 		return err
