@@ -4,6 +4,7 @@ import (
 	"io"
 	"mime"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -199,7 +200,7 @@ func bothWays(v string) []string {
 // senderName looks for the practitioner's full name in the header fields of all parts.
 func (l *leaks) senderName(m *mail.Message) {
 	forms := newPhrases()
-	for _, f := range nameForms(l.sender.Name) {
+	for _, f := range append(nameForms(l.sender.Name), joinedForms(l.sender.Name)...) {
 		forms.add(f)
 	}
 	if len(forms.has) == 0 || fold(l.sender.Name) == fold(l.sender.AliasName) {
@@ -207,11 +208,11 @@ func (l *leaks) senderName(m *mail.Message) {
 	}
 	for p := range m.Parts() {
 		for _, f := range p.Fields {
-			if forms.in(tokenise(bothWays(f.Value)...)) {
+			if forms.in(nameWords(foldAll(bothWays(f.Value))...)) {
 				l.note(leakSenderName, p.Path, p.Header.Start)
 			}
 		}
-		if p.Filename != "" && forms.in(tokenise(p.Filename)) {
+		if p.Filename != "" && forms.in(nameWords(fold(p.Filename))) {
 			l.note(leakSenderName, p.Path, p.Header.Start)
 		}
 	}
@@ -304,14 +305,13 @@ func (l *leaks) scan(path string, offset int64, texts []string) {
 	if len(texts) == 0 {
 		return
 	}
-	folded := make([]string, len(texts))
-	for i, t := range texts {
-		folded[i] = fold(t)
+	for _, t := range texts {
+		if d := unescape(t); d != t {
+			texts = append(texts, d)
+		}
 	}
+	folded := foldAll(texts)
 	s := strings.Join(folded, "\n\x01\n")
-	if strings.Contains(s, "%40") {
-		s = strings.ReplaceAll(s, "%40", "@")
-	}
 	l.addresses(path, offset, s)
 	l.numbers(path, offset, s)
 	l.refs(path, offset, s)
@@ -321,14 +321,32 @@ func (l *leaks) scan(path string, offset int64, texts []string) {
 	}
 }
 
+// unescape undoes percent-encoding as in a link; what is none stays.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b = append(b, byte(n))
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
 // names looks for full names: of other recipients and of this practitioner's clients alone,
 // of anybody else together with the birth date.
 func (l *leaks) names(path string, offset int64, all string, folded []string) {
 	var days map[day]bool
-	l.in.Watch.nameSet.find(tokeniseFolded(folded), func(name string) bool {
-		clients := l.in.Watch.names[name]
+	hit := func(name string, clients []int32) {
 		if !l.foreign(clients) || l.ofThePractice(name) {
-			return true
+			return
 		}
 		for _, i := range clients {
 			c := &l.in.Watch.clients[i]
@@ -346,11 +364,27 @@ func (l *leaks) names(path string, offset int64, all string, folded []string) {
 				l.note(leakNameBorn, path, offset)
 			}
 		}
+	}
+	w := nameWords(folded...)
+	l.in.Watch.nameSet.find(w, func(name string) bool {
+		hit(name, l.in.Watch.names[name])
 		return true
 	})
+	for i := range w.spans {
+		if word := w.from(i, 1); len(word) >= minJoined {
+			if clients := l.in.Watch.joined[word]; clients != nil {
+				hit(word, clients)
+			}
+		}
+	}
 }
 
 // ofThePractice reports whether the sender has that name.
 func (l *leaks) ofThePractice(name string) bool {
-	return slices.Contains(nameForms(l.sender.Name), name) || slices.Contains(nameForms(l.sender.AliasName), name)
+	for _, own := range []string{l.sender.Name, l.sender.AliasName} {
+		if slices.Contains(nameForms(own), name) || slices.Contains(joinedForms(own), name) {
+			return true
+		}
+	}
+	return false
 }

@@ -109,6 +109,43 @@ func TestWhatTheLeakCheckHolds(t *testing.T) {
 	}
 }
 
+// Names and codes are found however people and programs run them together.
+func TestNamesAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	env, facts := envelope(t, "anna@example.org")
+	watch := NewWatch(append(register(t), Client{Ref: "C-0400", Name: "Zoë Łukasik-O'Brien", Practitioner: "maya"}))
+	for raw, want := range map[string]bool{
+		out("", "I read Ben Jones's letter"):                        true,
+		out("", "I read Ben Jones’s letter"):                        true,
+		out("", "Name:Ben Jones"):                                   true,
+		out("", "No.Ben Jones said"):                                true,
+		out("", "www.example.com/Ben%20Jones"):                      true,
+		out("", "ben.jones@work.example"):                           true,
+		out("", "@BenJones"):                                        true,
+		out("", "Zoe Lukasik O'Brien"):                              true,
+		out("", "Zoë Łukasik-O’Brien"):                              true,
+		out("", "Zo\u0065\u0308 \u0141ukasik\u2011O'Brien"):         false, // "Zoeë"
+		out("", "Zoe\u0308 \u0141ukasik\u2011O'Brien"):              true,
+		out("", "as with C\u20110203"):                              true,
+		out("", "as with C0203"):                                    true,
+		out("", "as with C02031 and XC0203"):                        false,
+		out("", "Ben. Jones's"):                                     true,
+		out("", "Benjamin Jones and Ben Joneson"):                   false,
+		out("", "Anna Smith's, Anna_Smith.pdf"):                     false, // the reader
+		out("", "100%, 50%4 %%Ben %"):                               false,
+		part("Content-Type: text/csv; name=Ben_Jones_1.csv", "x"):   true,
+		part("Content-Type: text/csv; name=\"Ben Jones.csv\"", "x"): true,
+		part("Content-Type: text/csv; name=BenJones.csv", "x"):      true,
+		part("Content-Type: text/csv; name=Maya_Okafor.csv", "x"):   true, // the sender's, in a field
+	} {
+		got := CheckLeaks(LeakInput{Mail: parse(t, raw), Watch: watch, Env: env, Facts: facts,
+			Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}})
+		if (len(got) > 0) != want {
+			t.Errorf("held: %v, want %v:\n%s", len(got) > 0, want, raw)
+		}
+	}
+}
+
 func wrap(s string) string {
 	var b strings.Builder
 	for len(s) > 76 {

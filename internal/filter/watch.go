@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
@@ -20,6 +22,7 @@ type Watch struct {
 	codes     map[string][]int32 // folded
 	codeParts int                // most pieces that a code has
 	names     map[string][]int32 // folded words
+	joined    map[string][]int32 // first and last name as one word
 	nameSet   phrases
 }
 
@@ -37,7 +40,7 @@ func NewWatch(clients []Client) *Watch {
 	w := &Watch{
 		clients: make([]watched, n), byRef: make(map[string]int32, n),
 		mailboxes: make(map[string][]int32, n), domains: map[string]bool{}, phones: make(map[string][]int32, n),
-		codes: make(map[string][]int32, n), names: make(map[string][]int32, n),
+		codes: make(map[string][]int32, n), names: make(map[string][]int32, n), joined: make(map[string][]int32, n),
 		nameSet: phrases{has: make(map[string]struct{}, n), lengths: make(map[string][]int, n)},
 	}
 	for i := range clients {
@@ -70,10 +73,17 @@ func (w *Watch) add(i int32, c *Client) {
 	if code := fold(strings.TrimSpace(c.Ref)); telling(code) {
 		w.codes[code] = append(w.codes[code], i)
 		w.codeParts = max(w.codeParts, pieces(code))
+		// "C0142" is C-0142 as well; of shorter codes that would be a common word.
+		if joined := strings.Join(strings.FieldsFunc(code, notAlnum), ""); joined != code && len(joined) >= minCode {
+			w.codes[joined] = append(w.codes[joined], i)
+		}
 	}
 	for _, name := range nameForms(c.Name) {
 		w.nameSet.add(name)
 		w.names[name] = append(w.names[name], i)
+	}
+	for _, name := range joinedForms(c.Name) {
+		w.joined[name] = append(w.joined[name], i)
 	}
 }
 
@@ -118,6 +128,9 @@ func sameNumber(written, e164 string) bool {
 	return false
 }
 
+// minCode is how long a code is at least that is found without its separators.
+const minCode = 5
+
 // telling reports whether a code can be told from an ordinary word or number: it mixes
 // letters and digits, or is long.
 func telling(code string) bool {
@@ -134,7 +147,7 @@ func notAlnum(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) 
 // nameForms returns the ways in which a full name is written: "Anna Maria Smith", "Anna Smith"
 // and "Smith, Anna Maria". A single name is none: it names too many.
 func nameForms(name string) []string {
-	w := tokenise(name)
+	w := nameWords(fold(name))
 	n := len(w.spans)
 	if n < 2 {
 		return nil
@@ -144,3 +157,47 @@ func nameForms(name string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// joinedForms returns the name as one word: "annasmith", as file names have it.
+func joinedForms(name string) []string {
+	w := nameWords(fold(name))
+	n := len(w.spans)
+	if n < 2 {
+		return nil
+	}
+	first, last := w.from(0, 1), w.from(n-1, 1)
+	if len(first)+len(last) < minJoined || first == last {
+		return nil
+	}
+	return []string{first + last, last + first}
+}
+
+// minJoined is how long a name is at least that is found written as one word.
+const minJoined = 7
+
+// nameWords splits folded texts into the words of names, as people type them who do not have
+// the letter: "Zoe Lukasik" is Zoë Łukasik.
+func nameWords(folded ...string) words {
+	plain := make([]string, len(folded))
+	for i, s := range folded {
+		plain[i] = plainLetters(s)
+	}
+	return tokeniseFolded(plain)
+}
+
+// plainLetters takes the accents off a folded text. Only what stands on letters of Latin, Greek
+// and Cyrillic is an accent; the vowel signs of other scripts stay.
+func plainLetters(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	return norm.NFC.String(barred.Replace(strings.Map(func(r rune) rune {
+		if r >= 0x300 && r <= 0x36f {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(s))))
+}
+
+// barred are letters that Unicode does not take apart.
+var barred = strings.NewReplacer("ł", "l", "ø", "o", "đ", "d", "ð", "d", "ħ", "h", "ı", "i", "æ", "ae", "œ", "oe", "þ", "th")

@@ -103,14 +103,17 @@ func (w words) all() string { return w.text }
 // from returns n words from the i-th on, as they stand in text: no allocation.
 func (w words) from(i, n int) string { return w.text[w.spans[i][0]:w.spans[i+n-1][1]] }
 
-// tokenise splits texts into words (UAX #29). Punctuation separates words and is dropped, so
-// "self-harm" and "self harm" are the same; no phrase reaches from one text into the next.
-func tokenise(texts ...string) words {
+// tokenise splits texts into words (UAX #29, but for [split]). Punctuation separates words and
+// is dropped, so "self-harm" and "self harm" are the same; no phrase reaches from one text into
+// the next.
+func tokenise(texts ...string) words { return tokeniseFolded(foldAll(texts)) }
+
+func foldAll(texts []string) []string {
 	folded := make([]string, len(texts))
 	for i, t := range texts {
 		folded[i] = fold(t)
 	}
-	return tokeniseFolded(folded)
+	return folded
 }
 
 func tokeniseFolded(texts []string) words {
@@ -144,13 +147,41 @@ func unicodeWords(t string, yield func(string)) {
 	var word string
 	for len(t) > 0 {
 		if word, t, state = uniseg.FirstWordInString(t, state); wordy(word) {
-			yield(word)
+			split(word, yield)
 		}
 	}
 }
 
-// asciiWords is unicodeWords for ASCII, several times as fast: letters, digits and "_" stick
-// together, and so do letters around ' . : and digits around ' . , ; (UAX #29, WB5 to WB13).
+// split takes apart what UAX #29 leaves together and people do not: "Ben_Brook.pdf",
+// "Name:Ben", "one.Ben". A possessive ending says nothing of its own: "Brook's" is Brook.
+func split(word string, yield func(string)) {
+	start := 0
+	for i := range len(word) {
+		c := word[i]
+		number := c == '.' && i > 0 && i+1 < len(word) && digitByte(word[i-1]) && digitByte(word[i+1])
+		if c != '_' && c != ':' && (c != '.' || number) {
+			continue
+		}
+		if w := word[start:i]; wordy(w) {
+			yield(owner(w))
+		}
+		start = i + 1
+	}
+	if w := word[start:]; wordy(w) {
+		yield(owner(w))
+	}
+}
+
+// owner drops the possessive ending of a word.
+func owner(word string) string {
+	if w, ok := strings.CutSuffix(word, "'s"); ok && w != "" {
+		return w
+	}
+	return word
+}
+
+// asciiWords is unicodeWords for ASCII, several times as fast: letters and digits stick
+// together, and so do letters around ' and digits around ' . , ; (UAX #29, WB5 to WB13).
 func asciiWords(t string, yield func(string)) {
 	for i := 0; i < len(t); {
 		if !sticky(t[i]) {
@@ -166,21 +197,19 @@ func asciiWords(t string, yield func(string)) {
 				break
 			}
 			before, after := t[i-1], t[i+1]
-			letters := letterByte(before) && letterByte(after) && (t[i] == '\'' || t[i] == '.' || t[i] == ':')
+			letters := letterByte(before) && letterByte(after) && t[i] == '\''
 			digits := digitByte(before) && digitByte(after) && (t[i] == '\'' || t[i] == '.' || t[i] == ',' || t[i] == ';')
 			if !letters && !digits {
 				break
 			}
 		}
-		if word := t[start:i]; strings.Trim(word, "_") != "" {
-			yield(word)
-		}
+		yield(owner(t[start:i]))
 	}
 }
 
 func letterByte(c byte) bool { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') }
 func digitByte(c byte) bool  { return '0' <= c && c <= '9' }
-func sticky(c byte) bool     { return letterByte(c) || digitByte(c) || c == '_' }
+func sticky(c byte) bool     { return letterByte(c) || digitByte(c) }
 
 // wordy reports whether a segment is a word: it holds a letter, a digit or a symbol that is
 // written as a word (an emoji).
@@ -194,7 +223,7 @@ func wordy(s string) bool {
 }
 
 // fold makes spellings of the same text equal: compatibility forms, case, the kinds of
-// apostrophe, and characters that take no room and only serve to break a word up.
+// apostrophe and of hyphen, and characters that take no room and only serve to break a word up.
 func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -203,6 +232,8 @@ func fold(s string) string {
 		switch {
 		case r == '\u2019' || r == '\u02bc' || r == '\u2018':
 			return '\''
+		case r >= '\u2010' && r <= '\u2015' || r == '\u2212':
+			return '-'
 		case r == utf8.RuneError:
 			return ' '
 		case r == '\u200b' || r == '\u00ad' || r == '\u034f' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
