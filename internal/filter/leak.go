@@ -19,6 +19,7 @@ type LeakInput struct {
 	Facts    *Facts
 	Variant  *Variant
 	Practice Practice
+	Own      []mail.Address // the sender's addresses inside the practice, besides Facts.Sender
 }
 
 // channel is a way in which a copy can name somebody. Findings say which, never what was seen.
@@ -57,7 +58,7 @@ type leaks struct {
 	near     map[int32]bool  // clients who are recipients of this message, and foreign here
 	alias    bool
 	sender   Sender
-	real     string // the sender's own mailbox, folded
+	real     map[string]bool // the sender's own mailboxes, folded
 	hit      [channelEnd]bool
 	evidence []Evidence
 }
@@ -72,7 +73,8 @@ func CheckLeaks(in LeakInput) []Finding {
 	if in.Variant == nil || in.Variant.Show == ShowPractice {
 		return nil
 	}
-	l := &leaks{in: in, own: map[int32]bool{}, others: map[string]bool{}, near: map[int32]bool{}, domains: map[string]bool{}}
+	l := &leaks{in: in, own: map[int32]bool{}, others: map[string]bool{}, near: map[int32]bool{},
+		domains: map[string]bool{}, real: map[string]bool{}}
 	if in.Mail == nil || in.Mail.Root == nil || in.Watch == nil || in.Env == nil || in.Facts == nil || in.Facts.Sender.State != Present {
 		l.note(leakNoRegister, "", 0)
 		return l.findings()
@@ -80,6 +82,7 @@ func CheckLeaks(in LeakInput) []Finding {
 	l.people()
 	l.header()
 	l.texts()
+	l.outside(in.Mail.Root)
 	l.opaque(in.Mail.Root)
 	return l.findings()
 }
@@ -89,9 +92,11 @@ func (l *leaks) people() {
 	l.sender = l.in.Facts.Sender.Value
 	_, asked := l.in.Variant.Has(EditAlias)
 	l.alias = asked && !l.sender.Alias.IsZero() && l.sender.Alias.Key() != l.sender.Real.Key()
-	l.real = mailboxKey(l.sender.Real)
-	if l.alias {
-		l.domains[domainOf(l.real)] = true
+	for _, a := range append([]mail.Address{l.sender.Real}, l.in.Own...) {
+		if l.alias && !a.IsZero() && a.Key() != l.sender.Alias.Key() {
+			k := mailboxKey(a)
+			l.real[k], l.domains[domainOf(k)] = true, true
+		}
 	}
 	// Hidden recipients of one copy are foreign to each other.
 	hidden := l.in.Variant.Show == ShowUndisclosed && len(l.in.Variant.Rcpts) > 1
@@ -238,6 +243,51 @@ func (l *leaks) texts() {
 	flush()
 }
 
+// outside searches what belongs to no part's content and still leaves in a copy whose bytes
+// were not written anew: all header fields of parts and what stands between them, and what
+// stands before, between and behind the parts of a multipart. The source of HTML is searched
+// too: an address can stand in place of a tag's name.
+func (l *leaks) outside(p *mail.Part) {
+	if p != l.in.Mail.Root {
+		l.bytes(p, p.Header)
+		for _, f := range p.Fields {
+			if v := bothWays(f.Value); len(v) > 1 {
+				l.scan(p.Path, p.Header.Start, v[1:])
+			}
+		}
+	}
+	if p.MediaType == "text/html" {
+		s := fold(p.Text)
+		l.addresses(p.Path, p.Body.Start, s)
+		l.ownDomain(p.Path, p.Body.Start, s)
+	}
+	at := p.Body.Start
+	for _, c := range p.Parts {
+		l.bytes(p, mail.Range{Start: at, End: c.Header.Start})
+		l.outside(c)
+		at = c.Body.End
+	}
+	if len(p.Parts) > 0 {
+		l.bytes(p, mail.Range{Start: at, End: p.Body.End})
+	}
+}
+
+// bytes searches a range of the copy for everything.
+func (l *leaks) bytes(p *mail.Part, r mail.Range) {
+	if r.Len() <= 0 {
+		return
+	}
+	buf := make([]byte, min(r.Len(), chunk))
+	for at := r.Start; at < r.End; at += chunk - overlap {
+		n := min(r.End-at, chunk)
+		if _, err := l.in.Mail.Source().ReadAt(buf[:n], at); err != nil && err != io.EOF {
+			l.note(leakUnreadable, p.Path, at)
+			return
+		}
+		l.scan(p.Path, at, []string{string(buf[:n])})
+	}
+}
+
 // chunk and overlap bound what is in memory of a part that is not text. A mailbox or a number
 // that lies across a border is whole in the next chunk.
 const (
@@ -316,9 +366,7 @@ func (l *leaks) scan(path string, offset int64, texts []string) {
 	l.numbers(path, offset, s)
 	l.refs(path, offset, s)
 	l.names(path, offset, s, folded)
-	if l.alias && l.in.Variant.Show != ShowContact { // a contact may see our people in To and Cc
-		l.ownDomain(path, offset, s)
-	}
+	l.ownDomain(path, offset, s)
 }
 
 // unescape undoes percent-encoding as in a link; what is none stays.

@@ -186,6 +186,51 @@ func TestWhoIsForeign(t *testing.T) {
 	}
 }
 
+// What is copied as it came is searched whole, not only what a mail app shows of it.
+func TestWhatStandsOutsideTheParts(t *testing.T) {
+	t.Parallel()
+	inner := func(top, pre, fields, post string) string {
+		return part("Content-Type: message/rfc822", top+"From: x@y.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=c\n\n"+
+			pre+"\n--c\n"+fields+"Content-Type: text/plain\n\nx\n--c--\n"+post)
+	}
+	for name, raw := range map[string]string{
+		"before":            inner("", "Multipart MIME, cleo@example.net", "", ""),
+		"behind":            inner("", "", "", "mime cleo@example.net"),
+		"a field":           inner("", "", "X-Note: cleo@example.net\n", ""),
+		"an encoded field":  inner("", "", "X-Note: =?utf-8?B?"+b64("cleo@example.net")+"?=\n", ""),
+		"a name in a field": inner("", "", "X-Note: Ben\n Jones\n", ""),
+		"a line of mbox":    inner("From cleo@example.net Tue Mar  3 10:00:00 2026\n", "", "", ""),
+		"far behind":        inner("", "", "", "mime\n"+strings.Repeat(strings.Repeat("x", 70)+"\n", 2000)+"cleo@example.net"),
+		"a tag":             part("Content-Type: text/html", "<p>Cleo <cleo@example.net> wrote</p>"),
+		"an attribute":      part("Content-Type: text/html", "<p cleo@example.net>x</p>"),
+		"an end tag":        part("Content-Type: text/html", "<p>x</p cleo@example.net>"),
+	} {
+		if got := leaksIn(t, raw, ShowOne, []int{0}, "anna@example.org"); len(got) == 0 {
+			t.Errorf("%s: passed", name)
+		}
+	}
+	if got := leaksIn(t, inner("", "This is a multi-part message in MIME format.", "X-Note: x\n", ""), ShowOne, []int{0}, "anna@example.org"); len(got) != 0 {
+		t.Errorf("clean: %+v", got)
+	}
+}
+
+// The sender's other addresses are as secret as the one of the sign-in, whatever their domain.
+func TestOtherAddressesOfTheSender(t *testing.T) {
+	t.Parallel()
+	env, facts := envelope(t, "anna@example.org")
+	in := LeakInput{Watch: NewWatch(register(t)), Env: env, Facts: facts, Own: []mail.Address{addr(t, "maya@home.example"), addr(t, "hello@wh.example")},
+		Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}}
+	for text, want := range map[string]int{"maya@home.example": 1, "hello@wh.example": 0, "x@home.example": 0} {
+		if in.Mail = parse(t, out("", text)); len(CheckLeaks(in)) != want {
+			t.Errorf("%s: want %d findings", text, want)
+		}
+	}
+	in.Variant = &Variant{Rcpts: []int{0}, Show: ShowOne}
+	if in.Mail = parse(t, out("", "maya@home.example")); len(CheckLeaks(in)) != 0 {
+		t.Error("without the alias it is no secret")
+	}
+}
+
 func TestTheLeakCheckFailsClosed(t *testing.T) {
 	t.Parallel()
 	env, facts := envelope(t, "anna@example.org")

@@ -44,7 +44,7 @@ func (l *leaks) address(path string, offset int64, s string, at int) {
 			if l.others[key] || l.foreign(l.in.Watch.mailboxes[key]) {
 				l.note(leakMailbox, path, offset)
 			}
-			if l.alias && key == l.real {
+			if l.real[key] {
 				l.note(leakSenderMailbox, path, offset)
 			}
 		})
@@ -240,6 +240,9 @@ func (l *leaks) refs(path string, offset int64, s string) {
 
 // ownDomain looks for the practitioner's domain, where the copy hides it behind the alias.
 func (l *leaks) ownDomain(path string, offset int64, s string) {
+	if !l.alias || l.in.Variant.Show == ShowContact { // a contact may see our people in To and Cc
+		return
+	}
 	d := fold(l.sender.Real.Domain)
 	if d == "" || d == fold(l.sender.Alias.Domain) {
 		return

@@ -191,7 +191,7 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 			}
 		}
 		leaks = append(leaks, filter.CheckLeaks(filter.LeakInput{Mail: final, Watch: watch, Env: d.env,
-			Facts: d.facts, Variant: v, Practice: d.snap.Practice})...)
+			Facts: d.facts, Variant: v, Practice: d.snap.Practice, Own: ownAddresses(d.snap, d.facts.Sender.Value)})...)
 	}
 	return leaks, nil
 }
