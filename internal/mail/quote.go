@@ -24,60 +24,67 @@ var (
 	headerNext  = regexp.MustCompile(`(?i)^\s*\*?(?:sent|date|anfonwyd|envoyé|gesendet|datum|enviado|fecha|wysłano|data|تاريخ|to|subject)\s?:`)
 )
 
-// textLine is a line of a text by its byte range, without the line end.
+// textLine is a line of a text by its byte range, without the line end. Lines are found as they
+// are needed: a list of them would be many times as large as a text of empty lines.
 type textLine struct {
 	start, end int
 	text       string
 }
 
-func splitLines(s string) []textLine {
-	var out []textLine
-	for at := 0; at < len(s); {
-		n := strings.IndexByte(s[at:], '\n')
-		if n < 0 {
-			n = len(s) - at
-		}
-		out = append(out, textLine{at, at + n, strings.TrimSuffix(s[at:at+n], "\r")})
-		at += n + 1
+// next is where the line behind this one starts.
+func (l textLine) next() int { return l.end + 1 }
+
+// lineAt returns the line that starts at the offset, which is within the text.
+func lineAt(s string, at int) textLine {
+	n := strings.IndexByte(s[at:], '\n')
+	if n < 0 {
+		n = len(s) - at
 	}
-	return out
+	return textLine{at, at + n, strings.TrimSuffix(s[at:at+n], "\r")}
+}
+
+// skipBlank returns the offset of the first line from at on that is not blank.
+func skipBlank(s string, at int) int {
+	for at < len(s) {
+		l := lineAt(s, at)
+		if strings.TrimSpace(l.text) != "" {
+			break
+		}
+		at = l.next()
+	}
+	return at
 }
 
 func isQuoted(line string) bool { return strings.HasPrefix(line, ">") }
 
-// attributionAt returns how many lines from i on are an attribution ("On Monday ... wrote:"),
-// or 0. Author's own sentences look the same, so a quoted line must follow, or an address must
-// stand in it.
-func attributionAt(lines []textLine, i int) int {
-	if isQuoted(lines[i].text) || strings.TrimSpace(lines[i].text) == "" || !startsAttribution(lines[i].text) {
+// attributionAt returns where the attribution ends ("On Monday ... wrote:") that starts with
+// this line, or 0. Author's own sentences look the same, so a quoted line must follow, or an
+// address must stand in it.
+func attributionAt(s string, l textLine) int {
+	if isQuoted(l.text) || !startsAttribution(l.text) {
 		return 0
 	}
 	joined := ""
-	for n := 1; n <= 4 && i+n <= len(lines); n++ {
-		joined += lines[i+n-1].text + "\n"
+	for n := 0; ; n++ {
+		joined += l.text + "\n"
 		if len(joined) > 700 {
 			return 0
 		}
-		if !strings.HasSuffix(strings.TrimSpace(lines[i+n-1].text), ":") {
-			continue
-		}
-		if !attribution.MatchString(joined) || !strings.ContainsAny(joined, "0123456789٠١٢٣٤٥٦٧٨٩") {
-			continue
-		}
-		if strings.Contains(joined, "@") {
-			return n
-		}
-		for j := i + n; j < len(lines); j++ {
-			if t := lines[j].text; strings.TrimSpace(t) != "" {
-				if isQuoted(t) {
-					return n
-				}
-				break
+		if strings.HasSuffix(strings.TrimSpace(l.text), ":") &&
+			attribution.MatchString(joined) && strings.ContainsAny(joined, "0123456789٠١٢٣٤٥٦٧٨٩") {
+			if strings.Contains(joined, "@") {
+				return l.next()
 			}
+			if at := skipBlank(s, l.next()); at < len(s) && s[at] == '>' {
+				return l.next()
+			}
+			return 0
 		}
-		return 0
+		if n == 3 || l.next() >= len(s) {
+			return 0
+		}
+		l = lineAt(s, l.next())
 	}
-	return 0
 }
 
 func startsAttribution(line string) bool {
@@ -90,27 +97,26 @@ func startsAttribution(line string) bool {
 	return false
 }
 
-// restQuoted reports whether everything from line i on is a quoted message: a separator, or
+// restQuoted reports whether everything from this line on is a quoted message: a separator, or
 // the block of fields that Outlook puts there.
-func restQuoted(lines []textLine, i int) bool {
-	t := lines[i].text
-	if separator.MatchString(t) {
+func restQuoted(s string, l textLine) bool {
+	if separator.MatchString(l.text) {
 		return true
 	}
-	if strings.HasPrefix(t, "__________") && strings.Trim(t, "_ ") == "" {
-		for i++; i < len(lines) && strings.TrimSpace(lines[i].text) == ""; i++ {
-		}
-		return i < len(lines) && isHeaderBlock(lines, i)
+	if strings.HasPrefix(l.text, "__________") && strings.Trim(l.text, "_ ") == "" {
+		at := skipBlank(s, l.next())
+		return at < len(s) && isHeaderBlock(s, lineAt(s, at))
 	}
-	return isHeaderBlock(lines, i)
+	return isHeaderBlock(s, l)
 }
 
-func isHeaderBlock(lines []textLine, i int) bool {
-	if !headerBlock.MatchString(lines[i].text) {
+func isHeaderBlock(s string, l textLine) bool {
+	if !headerBlock.MatchString(l.text) {
 		return false
 	}
 	found := 0
-	for _, l := range lines[i+1 : min(i+6, len(lines))] {
+	for n := 0; n < 5 && l.next() < len(s); n++ {
+		l = lineAt(s, l.next())
 		if headerNext.MatchString(l.text) {
 			found++
 		}
@@ -120,11 +126,12 @@ func isHeaderBlock(lines []textLine, i int) bool {
 
 // quoteStart returns the byte offset of the line where the quoted message starts, or -1.
 func quoteStart(s string) int {
-	lines := splitLines(s)
-	for i, l := range lines {
-		if isQuoted(l.text) || attributionAt(lines, i) > 0 || restQuoted(lines, i) {
-			return l.start
+	for at := 0; at < len(s); {
+		l := lineAt(s, at)
+		if isQuoted(l.text) || attributionAt(s, l) > 0 || restQuoted(s, l) {
+			return at
 		}
+		at = l.next()
 	}
 	return -1
 }
@@ -132,21 +139,21 @@ func quoteStart(s string) int {
 // newText returns the text without quoted lines, attributions, and all that stands behind a
 // separator.
 func newText(s string) string {
-	lines := splitLines(s)
 	var b strings.Builder
-	for i := 0; i < len(lines); i++ {
-		if restQuoted(lines, i) {
+	for at := 0; at < len(s); {
+		l := lineAt(s, at)
+		if restQuoted(s, l) {
 			break
 		}
-		if n := attributionAt(lines, i); n > 0 {
-			i += n - 1
+		if end := attributionAt(s, l); end > 0 {
+			at = end
 			continue
 		}
-		if isQuoted(lines[i].text) {
-			continue
+		if !isQuoted(l.text) {
+			b.WriteString(l.text)
+			b.WriteByte('\n')
 		}
-		b.WriteString(lines[i].text)
-		b.WriteByte('\n')
+		at = l.next()
 	}
 	return b.String()
 }

@@ -83,6 +83,9 @@ func isEncrypted(p *Part) bool {
 	case "application/pkcs7-mime", "application/x-pkcs7-mime":
 		t := strings.ToLower(p.Params["smime-type"])
 		return t != "signed-data" && t != "certs-only" && t != "compressed-data"
+	case "application/octet-stream":
+		// RFC 8551 §3.10: gateways relabel S/MIME, and the file name is what is left of it.
+		return extension(p.Filename) == "p7m"
 	}
 	return isTextBody(p) && hasArmor(p.Text, "-----BEGIN PGP MESSAGE-----")
 }
@@ -104,7 +107,8 @@ func hasArmor(text, header string) bool {
 		if i < 0 {
 			return false
 		}
-		if i == 0 || s[i-1] == '\n' || s[i-1] == '>' { // in HTML a line starts behind a tag
+		// In HTML a line starts behind a tag, and a text may start with a byte-order mark.
+		if i == 0 || s[i-1] == '\n' || s[i-1] == '>' || strings.HasSuffix(s[:i], "\uFEFF") {
 			return true
 		}
 		s = s[i+len(header):]

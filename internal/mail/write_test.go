@@ -278,6 +278,8 @@ func TestSignedAndEncrypted(t *testing.T) {
 	}{
 		{topFields + "\n-----BEGIN PGP SIGNED MESSAGE-----\n\nx\n", true, false},
 		{topFields + "\n-----BEGIN PGP MESSAGE-----\n\nx\n", false, true},
+		{topFields + "\n\uFEFF-----BEGIN PGP SIGNED MESSAGE-----\n\nx\n", true, false},
+		{multi("application/octet-stream; name=smime.P7M", "x"), false, true},
 		{topFields + "\n> -----BEGIN PGP MESSAGE-----\n", false, false},
 		{multi("application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", "x"), true, false},
 		{multi("application/x-pkcs7-mime; name=smime.p7m", "x"), false, true},
