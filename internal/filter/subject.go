@@ -55,10 +55,16 @@ func replyMark(s string) int {
 // starts reports whether the line, or one of the tags before it, starts with prefix.
 func (s Subject) starts(prefix string) bool {
 	p := fold(strings.TrimSpace(prefix))
-	for _, t := range append([]string{s.Text}, s.Tags...) {
-		if strings.HasPrefix(fold(t), p) {
+	if strings.HasPrefix(fold(s.Text), p) {
+		return true
+	}
+	p = withoutBlanks(p)
+	for _, t := range s.Tags { // "[ secure ]" asks for the same as "[secure]"
+		if strings.HasPrefix(withoutBlanks(fold(t)), p) {
 			return true
 		}
 	}
 	return false
 }
+
+func withoutBlanks(s string) string { return strings.Join(strings.Fields(s), "") }

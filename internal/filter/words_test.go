@@ -109,7 +109,7 @@ func TestParseSubject(t *testing.T) {
 			t.Errorf("%q: %+v", s, p)
 		}
 	}
-	for s, want := range map[string]bool{"RE: [Together] x": true, "[secure] [together] x": true, "x [together]": false, "": false, "[togethe] x": false} {
+	for s, want := range map[string]bool{"RE: [Together] x": true, "[secure] [together] x": true, "x [together]": false, "": false, "[togethe] x": false, "[ together ] x": true, "Re: [to gether] x": true} {
 		if got := ParseSubject(s).starts("[together]"); got != want {
 			t.Errorf("%q starts: %v", s, got)
 		}
