@@ -291,11 +291,28 @@ func practiceFields(m *mail.Message) []mail.Field {
 	var out []mail.Field
 	for _, f := range m.Root.Fields {
 		name := strings.ToLower(f.Name)
-		if name == "importance" || strings.HasPrefix(name, "list-") {
+		if (name == "importance" || strings.HasPrefix(name, "list-")) && writable(f.Value) {
 			out = append(out, mail.Field{Name: f.Name, Value: f.Value})
 		}
 	}
 	return out
+}
+
+// writable reports whether a structured value can be written as it stands: nobody needs a list
+// field so much that a mail should fail for it.
+func writable(v string) bool {
+	word := 0
+	for i := range len(v) {
+		if word++; v[i] == ' ' || v[i] == '\t' {
+			word = 0
+		} else if v[i] < ' ' || v[i] > '~' {
+			return false
+		}
+		if word > 900 {
+			return false
+		}
+	}
+	return true
 }
 
 // changes says in words what a copy changes, for explain and for the account; no content.

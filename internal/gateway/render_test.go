@@ -4,6 +4,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/store"
 )
 
 // A body that came encoded, or from a file, may end in the middle of a line; no copy does.
@@ -31,6 +34,47 @@ func TestEveryCopyEndsItsLastLine(t *testing.T) {
 		}
 		if !strings.HasSuffix(string(out), "\r\n") || strings.HasSuffix(string(out), "\r\n\r\n\r\n") {
 			t.Errorf("ends with %q", out[max(0, len(out)-30):])
+		}
+	}
+}
+
+// A copy for a colleague keeps list fields. One that cannot be written is left out: the mail
+// goes all the same.
+func TestListFieldsThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
+	for i, field := range []string{"List-Unsubscribe: <mailto:x@caf\u00e9.example>", "List-Help: <http://" + strings.Repeat("a", 950) + ">", "List-Id: a\x01b"} {
+		msg := field + "\r\nList-Post: <mailto:a@b.example>\r\n" + letterTo("Rota", "x", sam)
+		e := b.envelope(sam)
+		if _, err := b.g.Submit(t.Context(), e, strings.NewReader(msg)); err != nil {
+			t.Errorf("%d: %v", i, err)
+			continue
+		}
+		m := b.copies(e.ID)[sam.String()]
+		name, _, _ := strings.Cut(field, ":")
+		if _, kept := m.Root.Get(name); kept {
+			t.Errorf("%s was kept", name)
+		}
+		if _, kept := m.Root.Get("List-Post"); !kept {
+			t.Error("List-Post was dropped")
+		}
+	}
+}
+
+// An address in the header that is not ASCII needs SMTPUTF8, whoever the recipient is.
+func TestAHeaderInUTF8NeedsSMTPUTF8(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
+	for cc, want := range map[string]bool{"j\u00f6e@y.example": true, "joe@y.example": false} {
+		e := b.envelope(sam)
+		if _, err := b.g.Submit(t.Context(), e, strings.NewReader("Cc: "+cc+"\r\n"+letterTo("Rota", "x", sam))); err != nil {
+			t.Fatal(err)
+		}
+		jobs, err := b.store.Jobs(t.Context(), store.JobFilter{Message: e.ID})
+		if err != nil || len(jobs) != 1 || jobs[0].UTF8 != want {
+			t.Errorf("%s: %+v, %v", cc, jobs, err)
 		}
 	}
 }

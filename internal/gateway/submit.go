@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -258,7 +259,10 @@ func (d *decided) job(i int) (store.NewJob, *store.Content) {
 		j.Recipients = append(j.Recipients, a)
 		j.UTF8 = j.UTF8 || a.NeedsUTF8()
 	}
-	j.UTF8 = j.UTF8 || j.Reverse.NeedsUTF8()
+	// RFC 6531 §3.4: an address in the header needs the extension as much as one in the envelope.
+	for _, a := range slices.Concat(v.To, v.Cc, []mail.Address{j.Reverse}) {
+		j.UTF8 = j.UTF8 || a.NeedsUTF8()
+	}
 	if v.Action != filter.Send || d.copies[i] == nil {
 		return j, nil
 	}
