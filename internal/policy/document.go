@@ -166,6 +166,10 @@ func (d *document) checkTree(n *yaml.Node, depth int) bool {
 	case n.Style&yaml.TaggedStyle != 0:
 		v.report("%s sets a type by hand, which policy files do not do", "leave it out; if it is text, put it in quotes", quote(n.Tag))
 		ok = false
+	case n.Kind == yaml.ScalarNode && n.Style == 0 && n.Value != "" && curly([]rune(n.Value)[0]):
+		// It would be a part of the text: a rule for “[draft]” would never apply.
+		v.report("this text begins with a curly quotation mark", fixCurly)
+		ok = false
 	case n.Tag == "!!merge" && n.Style == 0:
 		v.report(`"<<" takes words from another place, which policy files do not do`, "write the words out here")
 		ok = false
@@ -199,6 +203,10 @@ func (d *document) syntax(err error) {
 		d.report(at, quoted, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
 		return
 	}
+	if at, quoted := d.curlyQuote(line); at > 0 {
+		d.report(at, quoted, 1, "this text begins with a curly quotation mark", fixCurly)
+		return
+	}
 	text := d.line(line)
 	indent := utf8.RuneCountInString(text) - utf8.RuneCountInString(strings.TrimLeft(text, " "))
 	col = min(max(col, indent+1), max(1, utf8.RuneCountInString(text)))
@@ -230,6 +238,29 @@ func (d *document) tabBefore(line int) (at, col int) {
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 		if k := strings.IndexByte(indent, '\t'); k >= 0 {
 			return i, k + 1
+		}
+	}
+	return 0, 0
+}
+
+const fixCurly = `use the straight mark " on both sides; a plain text editor writes it`
+
+// curly reports whether r is a quotation mark as word processors and phones make it.
+func curly(r rune) bool { return strings.ContainsRune("“”„‘’", r) }
+
+// curlyQuote finds a text that begins with a curly quotation mark on that line or on one
+// shortly before it.
+func (d *document) curlyQuote(line int) (at, col int) {
+	for i := line; i > 0 && i > line-3; i-- {
+		before := ' '
+		for j, r := range []rune(d.line(i)) {
+			if r == '#' && before == ' ' {
+				break
+			}
+			if curly(r) && strings.ContainsRune(" [{,", before) {
+				return i, j + 1
+			}
+			before = r
 		}
 	}
 	return 0, 0
