@@ -91,12 +91,15 @@ func (b *builder) cleanField(r Range) bool {
 // bodies are the leaves that hold the text of the message. When what is signed or encrypted
 // stands first, nothing may be edited: text of ours then goes before it.
 type bodies struct {
-	text, html *Part
+	text, html []*Part
 	sealed     bool
 }
 
-// find looks for the first text that is not an attachment, and its HTML form beside it. It
-// never looks into embedded messages, nor into what is signed or encrypted.
+func (b *bodies) none() bool { return len(b.text)+len(b.html) == 0 && !b.sealed }
+
+// find looks for the first text that is not an attachment, and all its other forms beside it:
+// which alternative is shown, only the reader's mail app knows. It never looks into embedded
+// messages, nor into what is signed or encrypted.
 func find(p *Part) bodies {
 	switch {
 	case isSealed(p):
@@ -104,30 +107,26 @@ func find(p *Part) bodies {
 	case p.isMessage() || p.Disposition == "attachment":
 		return bodies{}
 	case isTextBody(p) && p.MediaType == "text/html":
-		return bodies{html: p}
+		return bodies{html: []*Part{p}}
 	case isTextBody(p):
-		return bodies{text: p}
+		return bodies{text: []*Part{p}}
 	}
-	var both bodies
+	var all bodies
 	for _, c := range p.Parts {
 		got := find(c)
 		if got.sealed {
 			return got
 		}
 		if p.MediaType != "multipart/alternative" {
-			if got != (bodies{}) {
+			if !got.none() {
 				return got
 			}
 			continue
 		}
-		if both.text == nil {
-			both.text = got.text
-		}
-		if both.html == nil {
-			both.html = got.html
-		}
+		all.text = append(all.text, got.text...)
+		all.html = append(all.html, got.html...)
 	}
-	return both
+	return all
 }
 
 // edit works out the new text of every leaf that changes.
@@ -146,21 +145,25 @@ func (b *builder) edit() error {
 		return b.checkWhole()
 	}
 	body := find(b.m.Root)
-	if body.html != nil {
-		out, err := editHTML(b.text(body.html), first, signature, body.html.charset)
-		switch {
-		case err == nil:
-			b.edits[body.html] = out
-		case body.text != nil:
-			b.dropped[body.html] = true
+	var failed []*Part
+	for _, p := range body.html {
+		out, err := editHTML(b.text(p), first, signature, p.charset)
+		if err != nil {
+			failed = append(failed, p)
+			continue
 		}
+		b.edits[p] = out
 	}
-	switch {
-	case body.text != nil:
-		flowed := strings.EqualFold(body.text.Params["format"], "flowed")
-		b.edits[body.text] = editPlain(b.text(body.text), first, signature, flowed)
-	case body.html == nil || b.edits[body.html] == "":
-		b.add = append(first, signature...)
+	for _, p := range body.text {
+		flowed := strings.EqualFold(p.Params["format"], "flowed")
+		b.edits[p] = editPlain(b.text(p), first, signature, flowed)
+	}
+	if len(failed) == len(body.html)+len(body.text) {
+		b.add = append(first, signature...) // nothing could be edited, or there is nothing
+	} else {
+		for _, p := range failed {
+			b.dropped[p] = true
+		}
 	}
 	for p, s := range b.edits {
 		if s == p.Text {

@@ -241,16 +241,16 @@ func checkEdit(t *testing.T, m *Message) {
 	checkWire(t, out)
 	got := parseBytes(t, out)
 	body := find(got.Root)
-	if body == (bodies{}) {
+	if body.none() {
 		t.Fatalf("no text in %s", shape(got.Root))
 	}
-	if body.text != nil {
-		if n := strings.Count(body.text.Text, crisisLine); n != 1 {
+	for _, p := range body.text {
+		if n := strings.Count(p.Text, crisisLine); n != 1 {
 			t.Errorf("text has the paragraph %d times", n)
 		}
 	}
-	if body.html != nil {
-		v, err := VisibleText(body.html.Text)
+	for _, p := range body.html {
+		v, err := VisibleText(p.Text)
 		if err != nil {
 			t.Error(err)
 		}

@@ -270,6 +270,28 @@ func TestSealedIsNeverBroken(t *testing.T) {
 	}
 }
 
+// Which of several alternatives is shown, only the reader's mail app knows: each one is edited.
+func TestEveryAlternativeIsEdited(t *testing.T) {
+	t.Parallel()
+	html := func(s string) string { return "--b\nContent-Type: text/html\n\n" + s + "\n" }
+	for body, want := range map[string]string{
+		"--b\n\nHello\n" + html("<p>a</p>") + html("<p>b</p>"):  "multipart/alternative(text/plain text/html text/html)",
+		"--b\n\nHello\n--b\n\nHi\n":                             "multipart/alternative(text/plain text/plain)",
+		html("<p>a</p>") + html("<p>b <div"):                    "multipart/alternative(text/html)",
+		"--b\n\nHello\n" + html("<p>a <div") + html("<p>b</p>"): "multipart/alternative(text/plain text/html)",
+	} {
+		m := edited(t, multi("multipart/alternative; boundary=b", body+"--b--\n"), bothLines)
+		if s := shape(m.Root); s != want {
+			t.Errorf("%q: %s", body, s)
+		}
+		for _, p := range m.Root.Parts {
+			if strings.Count(p.Text, firstLine) != 1 || strings.Count(p.Text, signLine) != 1 {
+				t.Errorf("%q: %q", body, p.Text)
+			}
+		}
+	}
+}
+
 func TestSignedAndEncrypted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
