@@ -301,7 +301,7 @@ func (l *leaks) opaque(p *mail.Part) {
 	for _, c := range p.Parts {
 		l.opaque(c)
 	}
-	if len(p.Parts) > 0 || p.Body.Len() == 0 || (strings.HasPrefix(p.MediaType, "text/") && p.Text != "") {
+	if len(p.Parts) > 0 || p.Body.Len() == 0 || (strings.HasPrefix(p.MediaType, "text/") && p.Text != "" && isASCIIText(p)) {
 		return
 	}
 	r := l.in.Mail.Decode(p)
@@ -320,6 +320,13 @@ func (l *leaks) opaque(p *mail.Part) {
 		copy(buf, buf[len(buf)-overlap:])
 		buf = buf[:overlap]
 	}
+}
+
+// isASCIIText reports whether ASCII letters stand for themselves in the part's charset. In one
+// that switches between alphabets, a mail app that does not know it shows what we never read.
+func isASCIIText(p *mail.Part) bool {
+	c := strings.ToLower(p.Params["charset"])
+	return c == "" || c == "utf-8" || c == "us-ascii" || strings.HasPrefix(c, "iso-8859-") || strings.HasPrefix(c, "windows-")
 }
 
 // raw searches bytes of unknown form as ASCII, and once more without the zero bytes of UTF-16.

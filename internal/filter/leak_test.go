@@ -81,6 +81,7 @@ func TestWhatTheLeakCheckHolds(t *testing.T) {
 		"UTF-16 in a program":            {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", b64(utf16)), "mailbox"},
 		"across two chunks":              {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", wrap(b64(strings.Repeat(" ", chunk-5)+"cleo@example.net"))), "mailbox"},
 		"far into a part":                {part("Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64", wrap(b64(strings.Repeat(" ", 5*chunk)+"cleo@example.net"))), "mailbox"},
+		"a charset with escapes":         {part("Content-Type: text/plain; charset=hz-gb-2312", "~{cleo@example.net~}"), "mailbox"},
 		"embedded message":               {part("Content-Type: message/rfc822", "From: x@y.example\nTo: cleo@example.net\nSubject: x\n\nx"), "mailbox"},
 		"the sender's own address":       {out("", "or maya@willowhouse.example"), "address of the sender"},
 		"the sender's domain":            {out("", "see www.willowhouse.example/book"), "domain"},
