@@ -78,3 +78,21 @@ func TestAHeaderInUTF8NeedsSMTPUTF8(t *testing.T) {
 		}
 	}
 }
+
+// Our own lines must not push the end of a text that just fits out of the leak check's sight.
+func TestTheEndOfALongTextIsSearched(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\n"
+	msg := strings.Replace(letterTo("Tuesday", "", clientAt(0)), "Content-Type: text/plain; charset=utf-8\r\n\r\n\r\n", head, 1)
+	line := strings.Repeat("x", 62) + "\r\n"
+	msg += strings.Repeat(line, 8<<20/len(line)-1) + clientAt(1).String() + "\r\n--b--\r\n"
+	a, err := b.g.Explain(t.Context(), DryRun{Sender: "maya", Mail: strings.NewReader(msg), Size: int64(len(msg))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if a.Outcome != "hold" || !strings.Contains(a.Reply.Text, "M26") {
+		t.Errorf("%s: %s", a.Outcome, a.Reply.Text)
+	}
+}

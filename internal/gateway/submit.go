@@ -201,6 +201,7 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 func finalLimits(l mail.Limits) mail.Limits {
 	l.Bytes *= 2
 	l.HeaderBytes *= 2
+	l.TextBytes *= 2 // what is cut off is not searched
 	l.Parts += 2
 	l.Depth += 2
 	return l
