@@ -40,7 +40,7 @@ bench:
 
 # kill -9 under load at random points, then a restart.
 crash:
-	$(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./test
+	CRASH_KILLS=200 $(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./test
 
 demo:
 	$(GO) run ./cmd/gateway demo --once
