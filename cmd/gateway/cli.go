@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -85,7 +86,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("gateway"),
-		kong.Description("Plaincover: the outgoing mail server that makes every message to a client safe, or holds it with a plain reason.\n\nExample: gateway demo --once"),
+		kong.Description("Plaincover: the outgoing mail server that makes every message to a client safe, or holds it with a plain reason.\n\nExample: gateway demo --once\n\nExit codes: 0 done, 1 the answer is no, 2 wrong usage, 78 bad configuration or policies."),
 		kong.NoDefaultHelp(),
 		kong.Writers(s.Out, s.Err),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -94,20 +95,38 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		fmt.Fprintf(s.Err, "gateway: %v\n", err)
 		return exitNo
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // as other programs have it
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	switch {
 	case errors.Is(err, errHelp):
 		return exitDone
 	case err != nil:
-		fmt.Fprintf(s.Err, "gateway: %v\nSee gateway --help.\n", err)
+		fmt.Fprintf(s.Err, "gateway: %v\nSee %s --help.\n", err, helpFor(err))
 		return exitUsage
 	}
 	p := &program{Streams: s, config: c.Config, json: c.JSON}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return p.exit(parsed.Run(p))
+}
+
+// helpFor is the command whose help says what err misses.
+func helpFor(err error) string {
+	if pe, ok := errors.AsType[*kong.ParseError](err); ok && pe.Context != nil {
+		if node := pe.Context.Selected(); node != nil {
+			return node.FullPath()
+		}
+		for _, step := range slices.Backward(pe.Context.Path) {
+			if step.Command != nil {
+				return step.Command.FullPath()
+			}
+		}
+	}
+	return "gateway"
 }
 
 // answerNo is an outcome that the command has reported already, or whose text says it all.
@@ -148,6 +167,23 @@ func plain(err error) string {
 
 // say tells people something, on standard error.
 func (p *program) say(format string, args ...any) { fmt.Fprintf(p.Err, format+"\n", args...) }
+
+// outcome says what a command did, or in a dry run would do: to people on standard error, to
+// machines as data.
+func (p *program) outcome(dry bool, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	if !p.json {
+		if dry {
+			text = "dry run: " + text
+		}
+		p.say("%s", text)
+		return nil
+	}
+	return p.emit(struct {
+		DryRun bool   `json:"dry_run"`
+		Text   string `json:"text"`
+	}{dry, text}, nil)
+}
 
 // emit writes data: v as JSON for machines, or what text writes, in columns, for people.
 func (p *program) emit(v any, text func(w io.Writer)) error {

@@ -192,7 +192,8 @@ func loadConfig(path string, named bool, environ []string, need configNeed) (Con
 		dir = filepath.Dir(path)
 	case errors.Is(err, fs.ErrNotExist) && !named:
 	case errors.Is(err, fs.ErrNotExist):
-		return c, nil, &configError{fmt.Errorf("%s: no such file\n  fix: copy gateway.sample.yaml to %s, or name another with --config", path, path)}
+		c.resolvePaths(dir)
+		return c, nil, &configError{problems{{File: path, Text: "no such file", Fix: fmt.Sprintf("copy gateway.sample.yaml to %s, or name another with --config", path)}}}
 	default:
 		return c, nil, &configError{fmt.Errorf("%s cannot be read: %w", path, errors.Unwrap(err))}
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plaincover/plaincover/internal/store"
@@ -27,6 +29,11 @@ func (consentListCmd) Help() string { return "Example: gateway consent list C-01
 // Run lists consents, withdrawn ones too.
 func (k consentListCmd) Run(ctx context.Context, p *program) error {
 	return p.withStore(ctx, func(s session) error {
+		if k.Ref != "" {
+			if _, err := s.client(ctx, k.Ref); err != nil {
+				return err
+			}
+		}
 		rows, err := s.store.Consents(ctx, k.Ref)
 		if err != nil {
 			return err
@@ -50,7 +57,7 @@ func (k consentListCmd) Run(ctx context.Context, p *program) error {
 type consentRecordCmd struct {
 	Ref      string `arg:"" help:"The client's code."`
 	Purpose  string `arg:"" help:"A purpose of clients.yaml, parent_consent or competence_note."`
-	How      string `required:"" help:"How it was given: form, session_note, call_note." placeholder:"HOW"`
+	How      string `required:"" help:"How it was given, as clients.yaml wants it for the purpose: form, session_note or call_note." placeholder:"HOW"`
 	By       string `required:"" help:"Who recorded it: an id of people.yaml." placeholder:"PERSON"`
 	GivenOn  string `help:"The day; without it today." placeholder:"YYYY-MM-DD"`
 	Expires  string `help:"Its last day; without it as clients.yaml says." placeholder:"YYYY-MM-DD"`
@@ -80,20 +87,77 @@ func (k consentRecordCmd) Run(ctx context.Context, p *program) error {
 		if _, err := s.who(k.By); err != nil {
 			return err
 		}
-		rows := withExpiry([]store.ConsentRow{row}, s.snap)
-		if k.DryRun {
-			rep, err := s.store.CheckConsents(ctx, rows, purposes(s.snap))
-			if err != nil {
-				return err
-			}
-			return p.printReport(rep, true)
-		}
-		if err := s.store.RecordConsent(ctx, rows[0], purposes(s.snap), actor); err != nil {
+		if _, err := s.client(ctx, k.Ref); err != nil {
 			return err
 		}
-		p.say("recorded: %s %s", k.Ref, consentState(rows[0].Purpose, rows[0].GivenOn, rows[0].ExpiresOn, false))
-		return nil
+		if problem := s.wrongHow(row); problem != "" {
+			return &answerNo{"--how " + problem}
+		}
+		rows := withExpiry([]store.ConsentRow{row}, s.snap)
+		var rep store.Report
+		if k.DryRun {
+			rep, err = s.store.CheckConsents(ctx, rows, purposes(s.snap))
+		} else {
+			rep, err = s.store.ImportConsents(ctx, rows, purposes(s.snap), actor)
+		}
+		if ps, ok := errors.AsType[store.RowProblems](err); ok {
+			return &answerNo{ps[0].Column + ": " + ps[0].Problem} // one consent has no row
+		}
+		if err != nil {
+			return err
+		}
+		if len(rep.Confirm) > 0 {
+			return &answerNo{rep.Confirm[0]}
+		}
+		if rep.Unchanged > 0 {
+			return p.outcome(k.DryRun, "nothing to record: %s of %s, given %s, stands there already", row.Purpose, k.Ref, day(row.GivenOn))
+		}
+		what := "recorded"
+		if k.DryRun {
+			what = "would record"
+		}
+		return p.outcome(k.DryRun, "%s: %s %s", what, k.Ref, consentState(row.Purpose, rows[0].GivenOn, rows[0].ExpiresOn, false))
 	})
+}
+
+// wrongHow says what is wrong with how a consent was given: clients.yaml says for each
+// purpose what evidence it needs.
+func (s session) wrongHow(row store.ConsentRow) string {
+	want := []string{"form", "session_note", "call_note"}
+	if r, ok := s.snap.Clients.Consents[row.Purpose]; ok && len(r.Evidence) > 0 {
+		want = r.Evidence
+	}
+	if row.How == "" || slices.Contains(want, row.How) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not enough for %s, which needs %s", row.How, row.Purpose, oneOf(want))
+}
+
+// oneOf lists words as a sentence does: a, b or c.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// checkConsents refuses rows whose evidence is not what clients.yaml asks for, or that name
+// somebody whom people.yaml does not know.
+func (s session) checkConsents(rows []store.ConsentRow) error {
+	var wrong store.RowProblems
+	for i, r := range rows {
+		if problem := s.wrongHow(r); problem != "" {
+			wrong = append(wrong, store.RowProblem{Row: i + 2, Column: "how", Problem: problem})
+		}
+		if _, known := s.snap.Sender(r.RecordedBy); r.RecordedBy != "" && !known {
+			wrong = append(wrong, store.RowProblem{Row: i + 2, Column: "recorded_by", Problem: fmt.Sprintf("%q is not an id of people.yaml", r.RecordedBy)})
+		}
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	return nil
 }
 
 func parseDay(flag, text string) (time.Time, error) {
@@ -118,27 +182,25 @@ func (consentWithdrawCmd) Help() string {
 // Run withdraws.
 func (k consentWithdrawCmd) Run(ctx context.Context, p *program) error {
 	return p.withStore(ctx, func(s session) error {
-		if _, err := s.store.Client(ctx, k.Ref); err != nil {
+		if _, err := s.client(ctx, k.Ref); err != nil {
 			return err
 		}
 		// A misspelled purpose would leave the real consent in force.
 		known := append(s.snap.Clients.Purposes(), store.ParentConsent, store.CompetenceNote)
 		if !slices.Contains(known, k.Purpose) {
-			text := fmt.Sprintf("%q is not a purpose", k.Purpose)
+			text := fmt.Sprintf("%q is not a purpose; it has to be one of %s", k.Purpose, strings.Join(known, ", "))
 			if near := nearest(k.Purpose, known); near != "" {
-				text += fmt.Sprintf("; did you mean %q?", near)
+				text = fmt.Sprintf("%q is not a purpose; did you mean %q?", k.Purpose, near)
 			}
 			return &answerNo{text}
 		}
 		if k.DryRun {
-			p.say("dry run: would withdraw %s of %s", k.Purpose, k.Ref)
-			return nil
+			return p.outcome(true, "would withdraw %s of %s", k.Purpose, k.Ref)
 		}
 		if err := s.store.WithdrawConsent(ctx, k.Ref, k.Purpose, actor); err != nil {
 			return err
 		}
-		p.say("withdrawn: %s of %s", k.Purpose, k.Ref)
-		return nil
+		return p.outcome(false, "withdrawn: %s of %s", k.Purpose, k.Ref)
 	})
 }
 
@@ -164,6 +226,9 @@ func (k consentImportCmd) Run(ctx context.Context, p *program) error {
 		return inFile(k.File, err)
 	}
 	return p.withStore(ctx, func(s session) error {
+		if err := s.checkConsents(rows); err != nil {
+			return inFile(k.File, err)
+		}
 		rows := withExpiry(rows, s.snap)
 		var rep store.Report
 		if k.DryRun {

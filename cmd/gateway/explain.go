@@ -18,15 +18,15 @@ import (
 )
 
 type explainCmd struct {
-	Policies string    `help:"Directory of the policy files." placeholder:"DIR"`
-	Clients  string    `help:"Clients, as in the register's CSV." placeholder:"CSV"`
-	Consents string    `help:"Consents, as in the register's CSV." placeholder:"CSV"`
-	Sender   string    `required:"" help:"Who sends: an id of people.yaml." placeholder:"ID"`
-	To       []string  `help:"A recipient, by address or by client code; may be repeated. Without it the header's To, Cc and Bcc." placeholder:"ADDRESS" sep:"none"`
-	At       time.Time `help:"The moment of sending, RFC 3339. Without it now." placeholder:"TIME" format:"2006-01-02T15:04:05Z07:00"`
-	Out      string    `help:"Write the messages that would leave into this directory: 1.eml, 2.eml, ..." placeholder:"DIR"`
-	Released bool      `help:"Render as if every hold had been released."`
-	File     string    `arg:"" help:"The message, or - for standard input."`
+	Policies string   `help:"Directory of the policy files." placeholder:"DIR"`
+	Clients  string   `help:"Clients, as in the register's CSV." placeholder:"CSV"`
+	Consents string   `help:"Consents, as in the register's CSV." placeholder:"CSV"`
+	Sender   string   `required:"" help:"Who sends: an id of people.yaml." placeholder:"ID"`
+	To       []string `help:"A recipient, by address or by client code; may be repeated. Without it the header's To, Cc and Bcc." placeholder:"ADDRESS" sep:"none"`
+	At       string   `help:"The moment of sending, for example 2026-11-22T10:00:00Z. Without it now." placeholder:"TIME"`
+	Out      string   `help:"Write the messages that would leave into this directory: 1.eml, 2.eml, ..." placeholder:"DIR"`
+	Released bool     `help:"Render as if every hold had been released."`
+	File     string   `arg:"" help:"The message, or - for standard input."`
 }
 
 // Help is shown under --help.
@@ -47,10 +47,13 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	if x.At.IsZero() {
-		x.At = time.Now()
+	at := time.Now()
+	if x.At != "" {
+		if at, err = time.Parse(time.RFC3339, x.At); err != nil {
+			return &usageError{fmt.Sprintf("--at %q is not a moment; write it as 2026-11-22T10:00:00Z", x.At)}
+		}
 	}
-	clients, err := x.register(p, snap)
+	clients, err := x.register(p, snap, at)
 	if err != nil {
 		return err
 	}
@@ -59,12 +62,12 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer source.Close()
-	g, err := gateway.New(gateway.Config{Facts: store.NewFixture(clients, x.At), Policy: snap, Hostname: c.Hostname,
-		Limits: gatewayLimits(c), Now: func() time.Time { return x.At }})
+	g, err := gateway.New(gateway.Config{Facts: store.NewFixture(clients, at), Policy: snap, Hostname: c.Hostname,
+		Limits: gatewayLimits(c), Now: func() time.Time { return at }})
 	if err != nil {
 		return err
 	}
-	q := gateway.DryRun{Sender: x.Sender, At: x.At, Released: x.Released}
+	q := gateway.DryRun{Sender: x.Sender, At: at, Released: x.Released}
 	if q.To, err = recipients(x.To, clients); err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 }
 
 // register reads the CSV files of a dry run.
-func (x explainCmd) register(p *program, snap *policy.Snapshot) ([]filter.Client, error) {
+func (x explainCmd) register(p *program, snap *policy.Snapshot, at time.Time) ([]filter.Client, error) {
 	var (
 		clients  []store.ClientRow
 		consents []store.ConsentRow
@@ -112,7 +115,7 @@ func (x explainCmd) register(p *program, snap *policy.Snapshot) ([]filter.Client
 			return nil, inFile(x.Consents, err)
 		}
 	}
-	merged, err := store.Merge(clients, withExpiry(consents, snap), purposes(snap), x.At)
+	merged, err := store.Merge(clients, withExpiry(consents, snap), purposes(snap), at)
 	if err != nil {
 		return nil, inFile(x.Consents, err)
 	}

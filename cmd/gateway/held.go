@@ -222,8 +222,11 @@ func (d decision) run(ctx context.Context, p *program, what string, do func(sess
 		if n == 0 {
 			return fault.New(fault.Conflict, fmt.Sprintf("nothing of %s is held any more", id))
 		}
-		p.say("dry run: would %s %s (%s held), as %s", what, id, count(n, "copy"), d.As)
-		return nil
+		copies := "1 copy"
+		if n != 1 {
+			copies = fmt.Sprintf("%d copies", n)
+		}
+		return p.outcome(true, "would %s %s (%s held), as %s", what, id, copies, d.As)
 	})
 }
 

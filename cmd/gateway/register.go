@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
 )
@@ -67,12 +68,21 @@ func (clientShowCmd) Help() string { return "Example: gateway client show C-0142
 // Run shows what the register knows about one client, without the words that open documents.
 func (k clientShowCmd) Run(ctx context.Context, p *program) error {
 	return p.withStore(ctx, func(s session) error {
-		c, err := s.store.Client(ctx, k.Ref)
+		c, err := s.client(ctx, k.Ref)
 		if err != nil {
 			return err
 		}
 		return p.emit(c, func(w io.Writer) { printClient(w, s, c) })
 	})
+}
+
+// client reads one client; an unknown code is answered by name.
+func (s session) client(ctx context.Context, ref string) (store.ClientRow, error) {
+	c, err := s.store.Client(ctx, ref)
+	if fault.KindOf(err) == fault.NotFound {
+		return c, &answerNo{fmt.Sprintf("no client in the register has the code %q: gateway client list shows all", ref)}
+	}
+	return c, err
 }
 
 func printClient(w io.Writer, s session, c store.ClientRow) {
@@ -208,7 +218,7 @@ func (p *program) printReport(r store.Report, dry bool) error {
 
 type clientEraseCmd struct {
 	Ref    string `arg:"" help:"The client's code."`
-	Reason string `required:"" help:"Why, as a short code for the audit: request, retention, mistake." placeholder:"CODE"`
+	Reason string `required:"" enum:"request,retention,mistake" help:"Why, for the audit, which holds codes only: request, retention or mistake." placeholder:"CODE"`
 	dryRun
 }
 
@@ -218,18 +228,16 @@ func (clientEraseCmd) Help() string { return "Example: gateway client erase C-01
 // Run erases a client.
 func (k clientEraseCmd) Run(ctx context.Context, p *program) error {
 	return p.withStore(ctx, func(s session) error {
-		if _, err := s.store.Client(ctx, k.Ref); err != nil {
+		if _, err := s.client(ctx, k.Ref); err != nil {
 			return err
 		}
 		if k.DryRun {
-			p.say("dry run: would erase %s, consents included, for good", k.Ref)
-			return nil
+			return p.outcome(true, "would erase %s, consents included, for good", k.Ref)
 		}
 		if err := s.store.EraseClient(ctx, k.Ref, actor, k.Reason); err != nil {
 			return err
 		}
-		p.say("erased %s; backups made before still hold it, until they are gone", k.Ref)
-		return nil
+		return p.outcome(false, "erased %s; backups made before still hold it, until they are gone", k.Ref)
 	})
 }
 

@@ -40,7 +40,7 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 	if err := checkRegion(c, snap); err != nil {
 		return err
 	}
-	for _, w := range snap.WarningsAt(time.Now()) {
+	for _, w := range policy.Problems(snap.WarningsAt(time.Now())).In(c.Policies) {
 		p.say("warning: %s", w.Error())
 	}
 	st, err := p.openStore(ctx, c, true)

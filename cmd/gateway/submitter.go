@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/store"
@@ -45,6 +47,19 @@ func (s session) who(id string) (string, error) {
 	return u.Real.String(), nil
 }
 
+// mustHave answers no when there is no such app password; name empty means any of that id.
+func (s session) mustHave(ctx context.Context, id, name string) error {
+	there, err := s.has(ctx, id, name)
+	if err != nil || there {
+		return err
+	}
+	text := id + " has no app password"
+	if name != "" {
+		text += fmt.Sprintf(" named %q", name)
+	}
+	return &answerNo{text + ": gateway submitter list shows all"}
+}
+
 func (s session) has(ctx context.Context, id, name string) (bool, error) {
 	all, err := s.store.Submitters(ctx)
 	if err != nil {
@@ -56,8 +71,19 @@ func (s session) has(ctx context.Context, id, name string) (bool, error) {
 func (p *program) printSignIn(in signIn) error {
 	return p.emit(in, func(w io.Writer) {
 		fmt.Fprintf(w, "sign in as\t%s\npassword\t%s\n", in.SignsIn, in.Password)
-		p.say("The password is shown this once; type it into the mail app now. If it gets lost: gateway submitter reset %s --name %s", in.ID, in.Name)
+		p.say("The password is shown this once; type it into the mail app now. If it gets lost: gateway submitter reset %s --name %s", in.ID, shellWord(in.Name))
 	})
+}
+
+// shellWord is s as one word of a command that somebody may copy.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || (r >= '0' && r <= '9') || strings.ContainsRune("-_.", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return strconv.Quote(s)
 }
 
 type submitterAddCmd struct {
@@ -78,10 +104,9 @@ func (k submitterAddCmd) Run(ctx context.Context, p *program) error {
 		}
 		if k.DryRun {
 			if there, err := s.has(ctx, k.ID, k.Name); err != nil || there {
-				return orElse(err, fault.New(fault.Conflict, fmt.Sprintf("%s already has an app password named %q", k.ID, k.Name)))
+				return orElse(err, fault.New(fault.Conflict, fmt.Sprintf("%s already has an app password of that name: use another name, or reset it", k.ID)))
 			}
-			p.say("dry run: would make an app password named %q for %s, who signs in as %s", k.Name, k.ID, name)
-			return nil
+			return p.outcome(true, "would make an app password named %q for %s, who signs in as %s", k.Name, k.ID, name)
 		}
 		password, err := s.store.AddSubmitter(ctx, k.ID, k.Name)
 		if err != nil {
@@ -114,6 +139,11 @@ func (submitterListCmd) Run(ctx context.Context, p *program) error {
 		if all == nil {
 			all = []store.Submitter{}
 		}
+		for i, u := range all {
+			if _, known := s.snap.Sender(u.ID); !known && (i == 0 || all[i-1].ID != u.ID) {
+				p.say("warning: %s is not in people.yaml and cannot sign in: gateway submitter remove %s", u.ID, u.ID)
+			}
+		}
 		return p.emit(all, func(w io.Writer) {
 			if len(all) == 0 {
 				fmt.Fprintln(w, "Nobody can sign in yet: gateway submitter add ID --name DEVICE")
@@ -140,20 +170,21 @@ func (submitterRemoveCmd) Help() string {
 
 // Run removes app passwords, also those of people who are no longer in people.yaml.
 func (k submitterRemoveCmd) Run(ctx context.Context, p *program) error {
+	what := "all app passwords of " + k.ID
+	if k.Name != "" {
+		what = fmt.Sprintf("the app password %q of %s", k.Name, k.ID)
+	}
 	return p.withStore(ctx, func(s session) error {
-		if !k.DryRun {
-			if err := s.store.RemoveSubmitter(ctx, k.ID, k.Name); err != nil {
-				return err
-			}
-			p.say("removed")
-			return nil
+		if err := s.mustHave(ctx, k.ID, k.Name); err != nil {
+			return err
 		}
-		there, err := s.has(ctx, k.ID, k.Name)
-		if err != nil || !there {
-			return orElse(err, fault.New(fault.NotFound, "no such app password"))
+		if k.DryRun {
+			return p.outcome(true, "would remove %s", what)
 		}
-		p.say("dry run: would remove it")
-		return nil
+		if err := s.store.RemoveSubmitter(ctx, k.ID, k.Name); err != nil {
+			return err
+		}
+		return p.outcome(false, "removed %s", what)
 	})
 }
 
@@ -173,12 +204,11 @@ func (k submitterResetCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		if err := s.mustHave(ctx, k.ID, k.Name); err != nil {
+			return err
+		}
 		if k.DryRun {
-			if there, err := s.has(ctx, k.ID, k.Name); err != nil || !there {
-				return orElse(err, fault.New(fault.NotFound, "no such app password"))
-			}
-			p.say("dry run: would replace it")
-			return nil
+			return p.outcome(true, "would replace the app password %q of %s", k.Name, k.ID)
 		}
 		password, err := s.store.ResetSubmitter(ctx, k.ID, k.Name)
 		if err != nil {

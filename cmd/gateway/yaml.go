@@ -29,10 +29,10 @@ func decodeYAML(file string, data []byte, c *Config) (problems, []string) {
 	var doc yaml.Node
 	if err := yaml.Load(data, &doc); err != nil {
 		if le, ok := errors.AsType[*yaml.LoadError](err); ok {
-			d.add(le.Mark.Line, le.Mark.Column, 1, le.Message, "")
+			d.syntax(le)
 		} else if les, ok := errors.AsType[*yaml.LoadErrors](err); ok {
 			for _, le := range les.Errors {
-				d.add(le.Mark.Line, le.Mark.Column, 1, le.Message, "")
+				d.syntax(le)
 			}
 		} else if strings.TrimSpace(stripComments(string(data))) != "" {
 			d.add(1, 1, 1, "is not YAML: "+err.Error(), "")
@@ -44,6 +44,22 @@ func decodeYAML(file string, data []byte, c *Config) (problems, []string) {
 	}
 	d.value("", doc.Content[0], reflect.ValueOf(c).Elem())
 	return d.problems, d.warnings
+}
+
+// syntax reports a line that is not YAML; the tab key is the usual cause.
+func (d *decoder) syntax(le *yaml.LoadError) {
+	line := min(le.Mark.Line, len(d.lines))
+	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {
+		line-- // the end of the file, or the lines before it, say nothing
+	}
+	if line >= 1 && line <= len(d.lines) {
+		text := d.lines[line-1]
+		if tab := strings.IndexByte(text[:len(text)-len(strings.TrimLeft(text, " \t"))], '\t'); tab >= 0 {
+			d.add(line, tab+1, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
+			return
+		}
+	}
+	d.add(line, le.Mark.Column, 1, "is not YAML: "+le.Message, "look at the spaces in front, the quotation marks and the brackets of this line and of the one before")
 }
 
 func stripComments(s string) string {
@@ -67,7 +83,7 @@ type decoder struct {
 func (d *decoder) add(line, col, width int, text, hint string) {
 	p := problem{File: d.file, Line: line, Col: col, Text: text, Fix: hint}
 	if line >= 1 && line <= len(d.lines) {
-		p.Excerpt = fmt.Sprintf("%5d | %s\n      | %s%s", line, strings.TrimRight(d.lines[line-1], "\r"),
+		p.Excerpt = fmt.Sprintf("%5d | %s\n      | %s%s", line, strings.ReplaceAll(strings.TrimRight(d.lines[line-1], "\r"), "\t", " "),
 			strings.Repeat(" ", max(0, col-1)), strings.Repeat("^", max(1, width)))
 	}
 	d.problems = append(d.problems, p)
