@@ -183,7 +183,8 @@ func (s *service) run(ctx context.Context) error {
 }
 
 // sweep erases, every hour, the content of messages that are finished for longer than keep:
-// says.
+// says, and forgets threads. They hold no content and have to outlive it: people answer mail
+// that is months old. audit_days is how long the practice keeps who wrote to whom.
 func (s *service) sweep(ctx context.Context) error {
 	every := time.NewTicker(time.Hour)
 	defer every.Stop()
@@ -197,6 +198,10 @@ func (s *service) sweep(ctx context.Context) error {
 			s.log.Error("sweep", "err", err.Error())
 		case n > 0:
 			s.log.Info("swept", "messages", n)
+		}
+		audit := time.Duration(s.snap.Org.AuditDays) * 24 * time.Hour
+		if _, err := s.store.ForgetThreads(ctx, time.Now().Add(-audit)); err != nil && ctx.Err() == nil {
+			s.log.Error("forget threads", "err", err.Error())
 		}
 		select {
 		case <-every.C:

@@ -133,6 +133,7 @@ type Facts struct {
 	At         time.Time        `json:"at"` // every fact is true at this moment
 	Sender     Fact[Sender]     `json:"sender"`
 	Recipients []RecipientFacts `json:"recipients"` // as Envelope.Recipients
+	Thread     Fact[Thread]     `json:"thread"`     // Absent: the message names no ids, or nobody knows one
 	Release    *Release         `json:"release,omitempty"`
 }
 
@@ -266,6 +267,10 @@ type Variant struct {
 	Edits    []Edit         `json:"edits,omitempty"` // merged over all findings, in rank
 	Whole    bool           `json:"whole,omitempty"` // signed or encrypted: the body is copied whole, no text edit
 	Audience Audience       `json:"audience"`
+
+	// The chain of the thread in the ids that these readers saw, without angle brackets.
+	InReplyTo  []string `json:"in_reply_to,omitempty"`
+	References []string `json:"references,omitempty"`
 }
 
 // Has reports whether the variant asks for that edit, and its argument.

@@ -161,6 +161,9 @@ func (p *planner) variant(show Show, members []int) (Variant, error) {
 		return Variant{}, err
 	}
 	v.To, v.Cc = p.shown(show, members)
+	if err := p.thread(&v); err != nil {
+		return Variant{}, err
+	}
 	return v, nil
 }
 

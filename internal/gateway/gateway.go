@@ -27,7 +27,8 @@ import (
 // FactSource looks up everything that rules need about the recipients, in one batch.
 type FactSource interface {
 	// Resolve returns facts that are true at Facts.At, with one entry a recipient.
-	Resolve(ctx context.Context, e *mail.Envelope, need filter.Need) (*filter.Facts, error)
+	// m is nil as long as there is no message.
+	Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, need filter.Need) (*filter.Facts, error)
 	// Watch returns the compiled register for the leak check.
 	Watch(ctx context.Context) (*filter.Watch, error)
 }
@@ -180,7 +181,7 @@ func may(s filter.Sender, right string) bool {
 
 // input resolves all facts that the snapshot needs for these recipients.
 func (g *Gateway) input(ctx context.Context, snap *policy.Snapshot, e *mail.Envelope, m *mail.Message, rel *filter.Release) (*filter.Input, error) {
-	facts, err := g.facts.Resolve(ctx, e, snap.Needs)
+	facts, err := g.facts.Resolve(ctx, e, m, snap.Needs)
 	if err != nil {
 		return nil, listUnreadable(err)
 	}

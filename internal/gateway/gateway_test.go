@@ -415,7 +415,7 @@ func TestALeakHolds(t *testing.T) {
 // brokenFacts is a register that cannot be read.
 type brokenFacts struct{ FactSource }
 
-func (brokenFacts) Resolve(context.Context, *mail.Envelope, filter.Need) (*filter.Facts, error) {
+func (brokenFacts) Resolve(context.Context, *mail.Envelope, *mail.Message, filter.Need) (*filter.Facts, error) {
 	return nil, fmt.Errorf("disk on fire at anna@example.org")
 }
 

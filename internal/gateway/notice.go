@@ -38,13 +38,14 @@ func (g *Gateway) automatic(kind store.Kind, l letter, write func(mail.ID, []mai
 	if err != nil {
 		return store.Acceptance{}, err
 	}
+	own := fmt.Sprintf("%s@%s", strings.ToLower(string(id)), g.hostname)
 	at := g.now()
 	fields := []mail.Field{
 		{Name: "Date", Value: rfc5322(at.In(l.snap.Location()))},
 		{Name: "From", Value: mail.FormatMailboxes([]mail.Mailbox{{Name: "Mail gateway", Address: mail.Address{LocalPart: "gateway", Domain: g.hostname}}})},
 		{Name: "To", Value: mail.FormatMailboxes([]mail.Mailbox{{Address: l.to}})},
 		{Name: "Subject", Value: l.subject},
-		{Name: "Message-ID", Value: fmt.Sprintf("<%s@%s>", strings.ToLower(string(id)), g.hostname)},
+		{Name: "Message-ID", Value: "<" + own + ">"},
 		{Name: "Auto-Submitted", Value: "auto-generated"},
 	}
 	if l.inReplyTo != "" {
@@ -59,8 +60,9 @@ func (g *Gateway) automatic(kind store.Kind, l letter, write func(mail.ID, []mai
 			Size: int64(b.Len()), Outcome: "send", About: l.about},
 		Sealed:   []byte("{}"),
 		Contents: []store.Content{{Variant: 1, Size: int64(b.Len()), Body: bytes.NewReader(b.Bytes())}},
-		Jobs:     []store.NewJob{{Variant: 1, Recipients: []mail.Address{l.to}, Codes: []string{"staff"}, State: store.Queued, UTF8: l.to.NeedsUTF8()}},
-		Events:   []store.Event{{Kind: string(kind), Actor: "gateway", Data: map[string]string{"about": string(l.about)}}},
+		Jobs: []store.NewJob{{Variant: 1, Recipients: []mail.Address{l.to}, Codes: []string{"staff"}, State: store.Queued, UTF8: l.to.NeedsUTF8(),
+			Seen: []store.Seen{{ID: own, As: own}}}},
+		Events: []store.Event{{Kind: string(kind), Actor: "gateway", Data: map[string]string{"about": string(l.about)}}},
 	}, nil
 }
 

@@ -2,6 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -68,7 +71,7 @@ func (e *ending) Write(b []byte) (int, error) {
 // draft resolves the edits of a variant into fields and paragraphs.
 func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 	v := &c.variant
-	d := mail.Draft{ID: c.env.ID, Variant: c.number, Whole: v.Whole, Hide: c.snap.Practice.OwnDomains}
+	d := mail.Draft{ID: c.env.ID, Variant: int(c.opaque() >> 1), Whole: v.Whole, Hide: c.snap.Practice.OwnDomains}
 	fields, err := g.fields(c)
 	if err != nil {
 		return d, err
@@ -153,7 +156,7 @@ func (g *Gateway) fields(c copyOf) ([]mail.Field, error) {
 	out = append(out, visible(v)...)
 	out = append(out, mail.Field{Name: "Subject", Value: subject},
 		mail.Field{Name: "Message-ID", Value: "<" + c.messageID(domain) + ">"})
-	out = append(out, c.thread(domain)...)
+	out = append(out, c.thread()...)
 	if c.sender.System {
 		out = append(out, mail.Field{Name: "Auto-Submitted", Value: "auto-generated"})
 	}
@@ -233,58 +236,41 @@ func (c *copyOf) date() time.Time {
 
 func rfc5322(t time.Time) string { return t.Format("Mon, 02 Jan 2006 15:04:05 -0700") }
 
+// messageID is the id of this copy. Whoever has one copy must not learn from it which number
+// it has, nor that there are others.
 func (c *copyOf) messageID(domain string) string {
-	return fmt.Sprintf("%s.%d@%s", strings.ToLower(string(c.env.ID)), c.number, domain)
+	return fmt.Sprintf("%s.%016x@%s", strings.ToLower(string(c.env.ID)), c.opaque(), domain)
 }
 
-// thread keeps In-Reply-To and References only where they can belong to this one reader: one
-// recipient in all, and not a forward. An id at one of our own domains was never seen by a
-// client and would name the practice.
-func (c *copyOf) thread(domain string) []mail.Field {
-	if len(c.env.Recipients) != 1 || isForward(c.mail.Subject) {
-		return nil
-	}
-	keep := func(ids []string) string {
-		var out []string
-		for _, id := range ids {
-			_, at, ok := strings.Cut(id, "@")
-			foreign := ok && !strings.EqualFold(at, domain) && slices.ContainsFunc(c.snap.Practice.OwnDomains, func(own string) bool {
-				at := strings.ToLower(at)
-				return at == own || strings.HasSuffix(at, "."+own)
-			})
-			if ok && !foreign {
-				out = append(out, "<"+id+">")
-			}
-		}
-		return strings.Join(out, " ")
-	}
+// opaque stands for the number of this copy wherever a reader could see it. It is the same
+// every time that the copy is made; the key is the digest of the message as received, which
+// no reader of a copy has: without it all numbers could be tried.
+func (c *copyOf) opaque() uint64 {
+	h := hmac.New(sha256.New, c.mail.Digest[:])
+	fmt.Fprintf(h, "copy|%d", c.number)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+// thread writes the chain as this copy's readers know it.
+func (c *copyOf) thread() []mail.Field {
 	var out []mail.Field
-	if s := keep(c.mail.InReplyTo); s != "" {
-		out = append(out, mail.Field{Name: "In-Reply-To", Value: s})
-	}
-	if s := keep(c.mail.References); s != "" {
-		out = append(out, mail.Field{Name: "References", Value: s})
+	for _, f := range []struct {
+		name string
+		ids  []string
+	}{{"In-Reply-To", c.variant.InReplyTo}, {"References", c.variant.References}} {
+		if len(f.ids) > 0 {
+			out = append(out, mail.Field{Name: f.name, Value: "<" + strings.Join(f.ids, "> <") + ">"})
+		}
 	}
 	return out
 }
 
 func isReply(subject string) bool {
 	p := filter.ParseSubject(subject)
-	return p.Reply && !isForward(subject)
+	return p.Reply && !p.Forward
 }
 
-// isForward also sees through the tags in front.
-func isForward(subject string) bool {
-	s := strings.ToLower(strings.TrimSpace(subject))
-	for strings.HasPrefix(s, "[") {
-		_, after, ok := strings.Cut(s, "]")
-		if !ok {
-			break
-		}
-		s = strings.TrimSpace(after)
-	}
-	return strings.HasPrefix(s, "fwd:") || strings.HasPrefix(s, "fw:")
-}
+func isForward(subject string) bool { return filter.ParseSubject(subject).Forward }
 
 // practiceFields are what the practice's own people keep of the sender's header.
 func practiceFields(m *mail.Message) []mail.Field {

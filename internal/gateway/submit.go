@@ -253,7 +253,7 @@ func (d *decided) row() store.Message {
 // job is the delivery of variant i, and its content when it goes now.
 func (d *decided) job(i int) (store.NewJob, *store.Content) {
 	c := d.copyOf(i)
-	v := c.variant
+	v := &c.variant
 	j := store.NewJob{Variant: c.number, Reverse: c.reverse(), State: store.Held, Codes: d.codes(v.Rcpts)}
 	for _, r := range v.Rcpts {
 		a := d.env.Recipients[r].Address
@@ -265,10 +265,33 @@ func (d *decided) job(i int) (store.NewJob, *store.Content) {
 		j.UTF8 = j.UTF8 || a.NeedsUTF8()
 	}
 	if v.Action != filter.Send || d.copies[i] == nil {
+		j.Seen = d.seen(c, "")
 		return j, nil
 	}
 	j.State = store.Queued
+	j.Seen = d.seen(c, c.messageID(c.reverse().Domain))
 	return j, &store.Content{Variant: c.number, Size: d.copies[i].Size(), Body: d.copies[i]}
+}
+
+// seen is what the readers of a copy learn of ids, for the threads to come: as is the copy's
+// own; empty as long as it is held.
+func (d *decided) seen(c copyOf, as string) []store.Seen {
+	written := d.mail.MessageID
+	if written == "" {
+		written = as
+	}
+	out := []store.Seen{{ID: written, As: as, By: d.env.Reverse}}
+	if as == "" {
+		return out
+	}
+	for _, id := range slices.Concat(c.variant.References, c.variant.InReplyTo) {
+		// What was known is known already; the rest is theirs from now on.
+		s := store.Seen{ID: id, As: id}
+		if slices.Contains(filter.Chain(d.mail), id) && d.facts.Thread.Value.Readers[id] == 0 && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // codes says who these recipients are without naming them.

@@ -31,6 +31,7 @@ type prepared struct {
 	key      *dataKey
 	sealed   []byte
 	contents []sealedContent
+	threads  []threadRow
 }
 
 // sealedContent is one version of a message: its chunks, or the staged row that has them.
@@ -90,6 +91,9 @@ func (s *Store) prepare(ctx context.Context, list ...Acceptance) (_ []*prepared,
 		all = append(all, p)
 		p.sealed = p.key.seal(a.Message.ID, "envelope", 0, a.Sealed)
 		if p.contents, err = s.sealContents(ctx, a.Message.ID, p.key, a.Contents); err != nil {
+			return nil, err
+		}
+		if p.threads, err = s.threadRows(a.Jobs); err != nil {
 			return nil, err
 		}
 		also, err := s.prepare(ctx, a.Also...)
@@ -318,6 +322,9 @@ func (t *tx) insert(p *prepared) error {
 		if err := t.audit(m.ID, e); err != nil {
 			return err
 		}
+	}
+	if err := t.insertThreads(p.threads); err != nil {
+		return err
 	}
 	return t.insertJobs(m.ID, p.key, p.a.Jobs)
 }

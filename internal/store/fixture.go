@@ -31,9 +31,9 @@ func NewFixture(clients []filter.Client, at time.Time) *Fixture {
 	return f
 }
 
-// Resolve does what Store.Resolve does.
-func (f *Fixture) Resolve(_ context.Context, e *mail.Envelope, need filter.Need) (*filter.Facts, error) {
-	facts := &filter.Facts{At: f.at, Recipients: make([]filter.RecipientFacts, len(e.Recipients))}
+// Resolve does what Store.Resolve does. A fixture knows no thread.
+func (f *Fixture) Resolve(_ context.Context, e *mail.Envelope, _ *mail.Message, need filter.Need) (*filter.Facts, error) {
+	facts := &filter.Facts{At: f.at, Thread: filter.Fact[filter.Thread]{State: filter.Absent}, Recipients: make([]filter.RecipientFacts, len(e.Recipients))}
 	for i, r := range e.Recipients {
 		clients := append([]filter.Client(nil), f.by[r.Address.Key()]...)
 		if need&filter.NeedConsents == 0 {

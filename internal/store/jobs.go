@@ -560,7 +560,10 @@ func (s *Store) Decide(ctx context.Context, d Decision) error {
 	if c.contents, err = s.sealContents(ctx, d.Message, key, d.Contents); err != nil {
 		return err
 	}
-	if c.also, err = s.prepare(ctx, d.Also...); err == nil {
+	if c.threads, err = s.threadRows(d.Jobs); err == nil {
+		c.also, err = s.prepare(ctx, d.Also...)
+	}
+	if err == nil {
 		err = s.do(ctx, c.run)
 	}
 	if err != nil {
@@ -576,6 +579,7 @@ type change struct {
 	held     []Job
 	rest     [][]int // of each held job: the recipients that stay held
 	contents []sealedContent
+	threads  []threadRow
 	also     []*prepared
 	gone     error
 }
@@ -650,6 +654,9 @@ func (c *change) run(t *tx) error {
 		return err
 	}
 	if err := c.keepRest(t); err != nil {
+		return err
+	}
+	if err := t.insertThreads(c.threads); err != nil {
 		return err
 	}
 	if err := t.insertJobs(c.d.Message, c.key, c.d.Jobs); err != nil {

@@ -246,15 +246,38 @@ func (t *tx) putClient(row *ClientRow, rep *Report) (problem string, err error) 
 		row.Ref, t.s.keys.register.Seal(nil, nil, b, clientAAD(row.Ref))); err != nil {
 		return "", err
 	}
-	if _, err := t.exec(`DELETE FROM lookups WHERE ref = $1`, row.Ref); err != nil {
-		return "", err
+	return "", t.putLookups(row.Ref, t.s.lookups(&next.Client))
+}
+
+// putLookups replaces the look-ups of a client. What a mailbox saw that is nobody's any more
+// has to be forgotten now: once the look-up is gone, erasing the client would not find it.
+func (t *tx) putLookups(ref string, macs []string) error {
+	var old []string
+	if err := t.query(`SELECT mac FROM lookups WHERE ref = $1`, []any{ref}, func(rows *sql.Rows) error {
+		var m string
+		err := rows.Scan(&m)
+		old = append(old, m)
+		return err
+	}); err != nil {
+		return err
 	}
-	for _, m := range t.s.lookups(&next.Client) {
-		if _, err := t.exec(`INSERT INTO lookups (mac, ref) VALUES ($1,$2)`, m, row.Ref); err != nil {
-			return "", err
+	if _, err := t.exec(`DELETE FROM lookups WHERE ref = $1`, ref); err != nil {
+		return err
+	}
+	for _, m := range macs {
+		if _, err := t.exec(`INSERT INTO lookups (mac, ref) VALUES ($1,$2)`, m, ref); err != nil {
+			return err
 		}
 	}
-	return "", nil
+	for _, m := range old {
+		if slices.Contains(macs, m) {
+			continue
+		}
+		if err := t.eraseThreads(`SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM lookups WHERE mac = $1)`, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mergeClient changes the columns that the file had. An empty phrase in a file keeps the old
@@ -305,6 +328,9 @@ func (s *Store) tombstone(ref string) string { return mac(s.keys.lookup, "erased
 // log so that no older copy stays in any file of the database. reason is a code for the audit.
 func (s *Store) EraseClient(ctx context.Context, ref, actor, reason string) error {
 	if err := s.do(ctx, func(t *tx) error {
+		if err := t.eraseThreads(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {
+			return err
+		}
 		r, err := t.exec(`DELETE FROM clients WHERE ref = $1`, ref) // consents and lookups go with it
 		if err != nil {
 			return err
@@ -326,9 +352,10 @@ func (s *Store) EraseClient(ctx context.Context, ref, actor, reason string) erro
 	return s.Checkpoint(ctx)
 }
 
-// Resolve looks up everybody on the envelope in one batch. A recipient whose register row
-// cannot be read is Unavailable; when the register itself cannot be, Resolve fails.
-func (s *Store) Resolve(ctx context.Context, e *mail.Envelope, need filter.Need) (*filter.Facts, error) {
+// Resolve looks up everybody on the envelope, and every id that the message's chain names (m
+// may be nil), in one batch. A recipient whose register row cannot be read is Unavailable;
+// when the register itself cannot be, Resolve fails.
+func (s *Store) Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, need filter.Need) (*filter.Facts, error) {
 	facts := &filter.Facts{At: s.now(), Recipients: make([]filter.RecipientFacts, len(e.Recipients))}
 	macs := make([]string, len(e.Recipients))
 	for i, r := range e.Recipients {
@@ -368,6 +395,9 @@ func (s *Store) Resolve(ctx context.Context, e *mail.Envelope, need filter.Need)
 		if ledger, err = s.ledger(ctx, `SELECT ref, id, sealed FROM consents WHERE ref IN (SELECT value FROM json_each($1)) ORDER BY seq`, []any{string(b)}); err != nil {
 			return nil, err
 		}
+	}
+	if facts.Thread, err = s.resolveThread(ctx, filter.Chain(m), macs); err != nil {
+		return nil, err
 	}
 	for i, m := range macs {
 		clients := slices.Clone(found[m])

@@ -235,10 +235,10 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, src := range map[string]interface {
-		Resolve(ctx context.Context, e *mail.Envelope, need filter.Need) (*filter.Facts, error)
+		Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, need filter.Need) (*filter.Facts, error)
 		Watch(ctx context.Context) (*filter.Watch, error)
 	}{"store": s, "fixture": NewFixture(FilterClients(all), c.now())} {
-		f, err := src.Resolve(t.Context(), e, filter.NeedClients|filter.NeedConsents)
+		f, err := src.Resolve(t.Context(), e, nil, filter.NeedClients|filter.NeedConsents)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func TestResolve(t *testing.T) {
 	}
 	// A row that cannot be read is not "no client".
 	tamper(t, s, `UPDATE clients SET sealed = zeroblob(80) WHERE ref = 'C-3'`)
-	f, err := s.Resolve(t.Context(), e, filter.NeedClients)
+	f, err := s.Resolve(t.Context(), e, nil, filter.NeedClients)
 	if err != nil || f.Recipients[2].Clients.State != filter.Unavailable || f.Recipients[0].Clients.State != filter.Present {
 		t.Fatalf("damaged row: %+v, %v", f, err)
 	}
@@ -270,7 +270,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	s.Close()
-	if _, err := s.Resolve(t.Context(), e, filter.NeedClients); fault.KindOf(err) != fault.Unavailable {
+	if _, err := s.Resolve(t.Context(), e, nil, filter.NeedClients); fault.KindOf(err) != fault.Unavailable {
 		t.Fatalf("register unreadable: %v", err)
 	}
 }
@@ -323,7 +323,7 @@ func TestEraseLeavesNothing(t *testing.T) {
 		}
 	}
 	wantKind(t, s.EraseClient(t.Context(), "C-1", "sam", "asked"), fault.NotFound)
-	if f, err := s.Resolve(t.Context(), envelope(t, "anna@example.org", "bo@example.org"), 0); err != nil ||
+	if f, err := s.Resolve(t.Context(), envelope(t, "anna@example.org", "bo@example.org"), nil, 0); err != nil ||
 		f.Recipients[0].Clients.State != filter.Absent || f.Recipients[1].Clients.State != filter.Present {
 		t.Errorf("after erasing: %+v, %v", f, err)
 	}

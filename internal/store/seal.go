@@ -104,7 +104,8 @@ func writeNew(name string, data []byte) error {
 type keyring struct {
 	wrap     cipher.AEAD // wraps message keys
 	register cipher.AEAD // seals clients, consents and SCRAM keys
-	lookup   []byte      // HMAC of mailboxes, numbers and codes
+	thread   cipher.AEAD // seals the ids of threads
+	lookup   []byte      // HMAC of mailboxes, numbers, Message-IDs and codes
 	password []byte      // HMAC of app passwords
 	salt     []byte      // SCRAM salts
 	audit    []byte      // HMAC of the audit's head
@@ -128,7 +129,7 @@ func newKeyring(master []byte) (*keyring, error) {
 		lookup: derive("lookup"), password: derive("app-password"), salt: derive("scram-salt"),
 		audit: derive("audit-head"), check: derive("key-check"),
 	}
-	wrap, register := derive("message-key-wrap"), derive("register")
+	wrap, register, thread := derive("message-key-wrap"), derive("register"), derive("thread")
 	if failed != nil {
 		return nil, failed
 	}
@@ -137,6 +138,9 @@ func newKeyring(master []byte) (*keyring, error) {
 		return nil, err
 	}
 	if k.register, err = newAEAD(register); err != nil {
+		return nil, err
+	}
+	if k.thread, err = newAEAD(thread); err != nil {
 		return nil, err
 	}
 	return k, nil

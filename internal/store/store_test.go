@@ -612,6 +612,7 @@ func BenchmarkAccept50(b *testing.B) {
 	list := make([]Acceptance, b.N)
 	for i := range list {
 		list[i] = acceptance(b, body, Queued, []string{"anna@example.org"})
+		list[i].Jobs[0].Seen = []Seen{{ID: fmt.Sprintf("%d@mailapp.example", i), As: fmt.Sprintf("%d@wh.example", i), By: addr(b, "maya@willowhouse.example")}}
 	}
 	var next atomic.Int64
 	b.ResetTimer()

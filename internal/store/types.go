@@ -61,7 +61,8 @@ type NewJob struct {
 	Codes      []string // how people speak of the recipients: C-0142, colleague, ...
 	State      State    // Queued or Held
 	NotBefore  time.Time
-	UTF8       bool // needs SMTPUTF8
+	UTF8       bool   // needs SMTPUTF8
+	Seen       []Seen // the ids under which the recipients see this message, and those of its thread
 }
 
 // Event is one audit row to be written in the same transaction. Data holds digests, codes
