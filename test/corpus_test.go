@@ -386,7 +386,8 @@ separator line that mbox files put before a message. All other bytes go in as th
 
 "Held" and "refused" are the outcome before any release. What is held was then rendered as if it had been released, and
 Python's email package read all %d copies: one recipient each, nobody else's name or address, only CRLF, no long line, no NUL,
-an ASCII header, the crisis lines once in text and once in HTML, every other part with the same decoded bytes.
+an ASCII header, the crisis lines once in text and once in HTML (in each, where a letter has several
+alternatives of a kind), and every other part with the same decoded bytes.
 
 | category | messages | sent | held: signed or encrypted | held by policy | held for a defect | refused for a defect | refused by policy | kept whole |
 |---|---|---|---|---|---|---|---|---|

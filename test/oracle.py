@@ -99,29 +99,26 @@ def leaves(message):
             yield part
 
 
-def own_leaves(message):
-    """Leaves that are not inside an embedded message."""
-    if message.get_content_maintype() == "message" and message.is_multipart():
-        return
-    if not message.is_multipart():
-        yield message
-        return
-    for part in message.get_payload():
-        yield from own_leaves(part)
-
-
 def is_attachment(part):
     return part.get_content_disposition() == "attachment"
 
 
-def bodies(message):
-    """The first text and the first HTML that a reader is shown."""
-    found = {}
-    for part in own_leaves(message):
-        kind = part.get_content_type()
-        if kind in ("text/plain", "text/html") and kind not in found and not is_attachment(part):
-            found[kind] = part
-    return found
+def forms(part):
+    """The letter: the first text that a reader is shown, in every form that it has.
+
+    Of the alternatives a mail app shows one, and only it knows which.
+    """
+    if part.is_multipart() and part.get_content_maintype() == "multipart":
+        found = []
+        for child in part.get_payload():
+            got = forms(child)
+            if got and part.get_content_type() != "multipart/alternative":
+                return got
+            found += got
+        return found
+    if part.is_multipart() or is_attachment(part) or part.get_content_type() not in ("text/plain", "text/html"):
+        return []
+    return [part]
 
 
 def digest(part):
@@ -156,18 +153,6 @@ def must_stay_whole(message):
             return True
         if not part.is_multipart() and re.search(rb"-----BEGIN PGP (SIGNED )?MESSAGE", decoded(part)):
             return True
-    return False
-
-
-def related_html(message, text, html):
-    """Whether the HTML is the same letter as the text, or the only text that there is."""
-    if text is None:
-        return True
-    for part in message.walk():
-        if part.get_content_type() == "multipart/alternative" and part.is_multipart():
-            under = list(own_leaves(part))
-            if any(p is text for p in under) and any(p is html for p in under):
-                return True
     return False
 
 
@@ -244,18 +229,15 @@ def check(manifest, source, output):
         return
 
     crisis = squeeze(client["crisis"])
-    body = bodies(message)
-    text, page = body.get("text/plain"), body.get("text/html")
-    if text is None and page is None:
+    letter = forms(message)
+    if not letter:
         yield "no text to read"
-    if text is not None and (n := seen(text).count(crisis)) != 1:
-        yield f"crisis line {n} times in text"
-    if page is not None and related_html(message, text, page) and (n := seen(page).count(crisis)) != 1:
-        yield f"crisis line {n} times in HTML"
-    for kind in ("text/plain", "text/html"):
-        n = sum(seen(p).count(crisis) for p in leaves(message) if p.get_content_type() == kind)
-        if n > 1:
-            yield f"crisis line {n} times in all {kind} parts"
+    for part in leaves(message):
+        if part.get_content_maintype() != "text":
+            continue
+        n, want = seen(part).count(crisis), 1 if any(part is form for form in letter) else 0
+        if n != want:
+            yield f"crisis line {n} times in {part.get_content_type()}" + ("" if want else " beside the letter")
     for other in manifest["clients"]:
         line = squeeze(other["crisis"])
         if line not in crisis and crisis not in line and any(line in seen(p) for p in leaves(message) if p.get_content_maintype() == "text"):
@@ -264,7 +246,7 @@ def check(manifest, source, output):
     if source["broken"]:
         return
     now = Counter(digest(p) for p in leaves(message))
-    editable = Counter(digest(p) for p in body.values())
+    editable = Counter(digest(p) for p in letter)
     lost = source["leaves"] - now - source["editable"]
     if lost:
         yield f"{lost.total()} of {source['leaves'].total()} parts are not as they were"
@@ -289,7 +271,7 @@ def read(case):
         "broken": case["defect"] and broken(message),
         "whole": must_stay_whole(message),
         "leaves": Counter(digest(p) for p in leaves(message)),
-        "editable": Counter(digest(p) for p in bodies(message).values()),
+        "editable": Counter(digest(p) for p in forms(message)),
         "embedded": Counter(embedded(message)),
     }
 

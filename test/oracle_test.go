@@ -44,15 +44,16 @@ func TestOracleSeesFaults(t *testing.T) {
 		"a name in a file name":      {"filename=map.pdf", "filename=\"=?utf-8?b?" + b64(other.Name) + "?=\"", "names another"},
 		"a name in an attachment":    {b64("the map"), b64(other.Name + " and the map"), "names another"},
 		"an encoded display name":    {"Subject: Hello", "Subject: =?utf-8?b?" + b64(other.Name) + "?=", "names another"},
-		"no crisis lines in text":    {"\r\n\r\n" + to.Crisis + "\r\n", "\r\n", "0 times in text"},
-		"crisis lines twice":         {"\r\n\r\n" + to.Crisis + "\r\n", "\r\n\r\n" + to.Crisis + "\r\n\r\n" + to.Crisis + "\r\n", "2 times in text"},
+		"no crisis lines in text":    {"\r\n\r\n" + to.Crisis + "\r\n", "\r\n", "0 times in text/plain"},
+		"crisis lines twice":         {"\r\n\r\n" + to.Crisis + "\r\n", "\r\n\r\n" + to.Crisis + "\r\n\r\n" + to.Crisis + "\r\n", "2 times in text/plain"},
 		"crisis lines of another":    {to.Crisis + "\r\n", other.Crisis + "\r\n", "another client's crisis line"},
-		"none in HTML":               {"<p>I\r\ncannot", "<p>I\r\ncan", "0 times in HTML"},
-		"hidden in HTML":             {"</p><p>I\r\n", "</p><style>I\r\n", "0 times in HTML"},
+		"an alternative without":     {"--alt\r\nContent-Type: text/html", "--alt\r\nContent-Type: text/plain\r\n\r\nHi.\r\n--alt\r\nContent-Type: text/html", "0 times in text/plain"},
+		"none in HTML":               {"<p>I\r\ncannot", "<p>I\r\ncan", "0 times in text/html"},
+		"hidden in HTML":             {"</p><p>I\r\n", "</p><style>I\r\n", "0 times in text/html"},
 		"a changed attachment":       {b64("the map"), b64("the mop"), "not as they were"},
 		"a lost attachment":          {input[strings.Index(input, "--in\r\nContent-Type: application/pdf") : len(input)-len("--in--\r\n")], "", "not as they were"},
 		"an attachment more":         {"--in--", "--in\r\nContent-Type: image/png\r\n\r\nx\r\n--in--", "that were not there"},
-		"the crisis lines as a part": {"--in--", "--in\r\nContent-Type: text/plain\r\n\r\n" + to.Crisis + "\r\n--in--", "in all text/plain"},
+		"the crisis lines as a part": {"--in--", "--in\r\nContent-Type: text/plain\r\n\r\n" + to.Crisis + "\r\n--in--", "beside the letter"},
 	}
 	dir := t.TempDir()
 	var cases []*corpusCase
