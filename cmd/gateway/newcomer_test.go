@@ -55,14 +55,17 @@ func (w *watched) wait(limit time.Duration) ([]string, bool) {
 }
 
 // readmeBlocks returns the shell blocks of the README that carry a label, unindented.
-func readmeBlocks(t *testing.T, label string) []string {
+func readmeBlocks(t *testing.T, label string) []string { return blocksOf(t, "README.md", "sh "+label) }
+
+// blocksOf returns the blocks of a document that begin with that label, unindented.
+func blocksOf(t *testing.T, document, label string) []string {
 	t.Helper()
-	b, err := os.ReadFile("../../README.md")
+	b, err := os.ReadFile(filepath.Join("../..", document))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var blocks []string
-	block := regexp.MustCompile("(?ms)^( *)```sh " + label + "\n(.*?)^ *```$")
+	block := regexp.MustCompile("(?ms)^( *)```" + label + "\n(.*?)^ *```$")
 	for _, m := range block.FindAllStringSubmatch(string(b), -1) {
 		var out strings.Builder
 		for line := range strings.Lines(m[2]) {
@@ -140,6 +143,9 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 	if m == nil {
 		t.Fatalf("no password was shown:\n%s", said)
 	}
+	if said := shell(t.Context(), readmeBlocks(t, "explain")[0]); !strings.Contains(said, "SEND\n") || !strings.Contains(said, "from hello@wh.example to anna@example.org") {
+		t.Errorf("explain says\n%s", said)
+	}
 	// start runs a block that stays in the foreground, until the test ends.
 	start := func(label string, ready *regexp.Regexp) *watched {
 		t.Helper()
@@ -179,6 +185,38 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 	for _, lost := range []string{"counselling", "maya@", "okafor", "swaks"} {
 		if strings.Contains(strings.ToLower(text), lost) {
 			t.Errorf("still says %q:\n%s", lost, text)
+		}
+	}
+}
+
+// The tutorial of docs/policy.md turns the shipped policies into those of another practice, and
+// they and their tests are sound afterwards.
+func TestPoliciesBecomeYourOwnAsTheDocumentSays(t *testing.T) {
+	t.Parallel()
+	peerSwaks(t) // swaks is Perl: where it runs the tutorial's command does
+	dir := t.TempDir()
+	shipped := filepath.Join(dir, "policies")
+	if err := os.CopyFS(shipped, os.DirFS("../../policies")); err != nil {
+		t.Fatal(err)
+	}
+	people, commands := blocksOf(t, "docs/policy.md", "yaml own"), blocksOf(t, "docs/policy.md", "sh own")
+	if len(people) != 1 || len(commands) != 1 {
+		t.Fatalf("%d and %d blocks in docs/policy.md", len(people), len(commands))
+	}
+	if err := os.WriteFile(filepath.Join(shipped, "people.yaml"), []byte(people[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, said := run(t, "check", "--policies", shipped); code != exitNo || !strings.Contains(said, `known here: tom, priya`) {
+		t.Errorf("with only people.yaml changed, check answers %d\n%s", code, said)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", commands[0])
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, what := range []string{"check", "test"} {
+		if code, out, said := run(t, what, "--policies", shipped); code != exitDone || !strings.HasPrefix(out, "ok: ") {
+			t.Errorf("%s answers %d\n%s\n%s", what, code, out, said)
 		}
 	}
 }
