@@ -67,7 +67,8 @@ func refuse(public string) error {
 
 // emit writes the top fields and the body.
 func (m *Message) emit(w io.Writer, fields []Field, root *node) error {
-	out := bufio.NewWriterSize(w, 64<<10)
+	// Most messages are a few KiB: a buffer for the largest would be most of what they cost.
+	out := bufio.NewWriterSize(w, int(min(m.Size+4<<10, 64<<10)))
 	for _, f := range fields {
 		if isContentField(f.Name) || strings.EqualFold(f.Name, "MIME-Version") {
 			continue
