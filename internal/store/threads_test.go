@@ -227,3 +227,24 @@ func BenchmarkResolveThread(b *testing.B) {
 		})
 	}
 }
+
+// A database from before there were threads gets them when it is opened.
+func TestAnOlderDatabaseLearnsThreads(t *testing.T) {
+	t.Parallel()
+	c, dir := newClock(), t.TempDir()
+	s := mustOpen(t, c.options(dir))
+	id := mustAccept(t, s, acceptance(t, []byte("x"), Queued, []string{"anna@example.org"}))
+	tamper(t, s, `DROP TABLE threads`)
+	tamper(t, s, `DELETE FROM goose_db_version WHERE version_id = 2`)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, c.options(dir))
+	a := acceptance(t, []byte("x"), Queued, []string{"anna@example.org"})
+	a.Jobs[0].Seen = []Seen{{ID: "m@x", As: "g@x"}}
+	mustAccept(t, s, a)
+	want(t, thread(t, s, []string{"anna@example.org"}, []string{"m@x"}), `m@x:1 [{"m@x":"g@x"}]`)
+	if jobs, err := s.Jobs(t.Context(), JobFilter{Message: id}); err != nil || len(jobs) != 1 {
+		t.Errorf("the older message: %v, %v", jobs, err)
+	}
+}
