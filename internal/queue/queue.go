@@ -281,6 +281,7 @@ func (q *Queue) record(ctx context.Context, j store.Job, results []store.Result,
 		if fault.KindOf(err) == fault.Conflict {
 			return // a newer claim has the job; it is in doubt and the audit says so
 		}
+		q.Store.Keep(j, lease)
 		t := time.NewTimer(pause)
 		select {
 		case <-t.C:

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -265,6 +267,38 @@ func TestLostCountIsInDoubt(t *testing.T) {
 		id := r.accept("anna@example.org", "bo@example.org")
 		r.until(id, "in_doubt:2")
 		r.until(id, "delivered:1 failed:1")
+	})
+}
+
+// What was delivered while the store cannot record it is not sent again, however long that
+// takes: the claim stays, and the result goes in before anybody else can have the job.
+func TestLongOutageSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	s := &script{}
+	bubble(t, Config{Workers: 2}, s, func(r *rig) {
+		broken := func(statement string) {
+			db, err := sql.Open("sqlite", "file:"+filepath.Join(r.dir, "plaincover.db")+"?_pragma=busy_timeout(10000)")
+			if err != nil {
+				r.Error(err)
+				return
+			}
+			defer db.Close()
+			if _, err := db.ExecContext(r.Context(), statement); err != nil {
+				r.Error(err)
+			}
+		}
+		s.do = func(_ context.Context, j store.Job, _ []byte) []store.Result {
+			broken(`CREATE TRIGGER full BEFORE UPDATE ON jobs BEGIN SELECT json('{'); END`)
+			return outcome(j, store.OutDelivered)
+		}
+		id := r.accept("anna@example.org")
+		r.until(id, "sending:1")
+		<-time.After(3 * lease)
+		broken(`DROP TRIGGER full`)
+		r.until(id, "delivered:1")
+		if n := len(s.made()); n != 1 {
+			r.Fatalf("sent %d times", n)
+		}
 	})
 }
 

@@ -407,7 +407,7 @@ func (t *tx) insertJob(key *dataKey, r jobRow) (int64, error) {
 	}
 	id := t.nextJob
 	t.nextJob++
-	sealed, err := key.sealJob(r.message, id, r.clear)
+	sealed, err := key.sealJob(r.message, id, r.variant, r.clear)
 	if err != nil {
 		return 0, err
 	}
@@ -422,20 +422,22 @@ func (t *tx) insertJob(key *dataKey, r jobRow) (int64, error) {
 	return id, err
 }
 
-func (k *dataKey) sealJob(message mail.ID, id int64, j sealedJob) ([]byte, error) {
+// sealJob binds the addresses to the job and to the copy that it sends: nobody's copy can be
+// given to somebody else by changing a number in a row.
+func (k *dataKey) sealJob(message mail.ID, id int64, variant int, j sealedJob) ([]byte, error) {
 	b, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
-	return k.seal(message, "job", id, b), nil
+	return k.aead.Seal(nil, nil, b, aad(string(message), "job", id, int64(variant), true)), nil
 }
 
-func (k *dataKey) openJob(message mail.ID, id int64, sealed []byte) (j sealedJob, err error) {
-	b, err := k.open(message, "job", id, sealed)
-	if err != nil {
-		return j, err
+func (k *dataKey) openJob(message mail.ID, id int64, variant int, sealed []byte) (j sealedJob, err error) {
+	b, err := k.aead.Open(nil, nil, sealed, aad(string(message), "job", id, int64(variant), true))
+	if err != nil { // one of the first version, which bound the job alone
+		b, err = k.aead.Open(nil, nil, sealed, aad(string(message), "job", id, 0, true))
 	}
-	if json.Unmarshal(b, &j) != nil {
+	if err != nil || json.Unmarshal(b, &j) != nil {
 		return j, errDamaged
 	}
 	return j, nil

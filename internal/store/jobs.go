@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plaincover/plaincover/internal/fault"
@@ -22,6 +23,7 @@ const jobColumns = `j.id, j.message, m.kind, m.submitter, j.variant, j.sealed, j
 type storedJob struct {
 	Job
 	sealed, dek []byte
+	damaged     bool // a column that is not sealed
 }
 
 func scanJob(rows *sql.Rows) (j storedJob, err error) {
@@ -32,14 +34,15 @@ func scanJob(rows *sql.Rows) (j storedJob, err error) {
 		return j, err
 	}
 	j.AcceptedAt, j.NextAt = when(accepted), when(next)
-	if json.Unmarshal([]byte(codes), &j.Codes) != nil {
-		return j, errDamaged
-	}
+	j.damaged = json.Unmarshal([]byte(codes), &j.Codes) != nil
 	return j, nil
 }
 
 // open fills in the addresses. A shredded job has none.
 func (s *Store) open(j *storedJob) (Job, error) {
+	if j.damaged {
+		return j.Job, errDamaged
+	}
 	if j.dek == nil || j.sealed == nil {
 		return j.Job, nil
 	}
@@ -47,7 +50,7 @@ func (s *Store) open(j *storedJob) (Job, error) {
 	if j.key, err = s.keys.unwrap(string(j.Message), j.dek); err != nil {
 		return j.Job, err
 	}
-	clear, err := j.key.openJob(j.Message, j.ID, j.sealed)
+	clear, err := j.key.openJob(j.Message, j.ID, j.Variant, j.sealed)
 	if err != nil {
 		return j.Job, err
 	}
@@ -95,30 +98,79 @@ func (s *Store) Claim(ctx context.Context, n int, lease time.Duration) ([]Job, e
 	}
 	jobs := make([]Job, 0, len(found))
 	for i := range found {
-		j, err := s.open(&found[i])
-		if err == nil && len(j.Recipients) == 0 {
-			err = errDamaged
-		}
-		if err != nil {
-			if err := s.SetAside(ctx, j, "damaged"); err != nil {
-				return jobs, err
-			}
+		j, openErr := s.open(&found[i])
+		if openErr == nil && len(j.Recipients) > 0 {
+			s.Keep(j, lease)
+			jobs = append(jobs, j)
 			continue
 		}
-		jobs = append(jobs, j)
+		// The others are claimed already: they are returned whatever becomes of this one.
+		err = errors.Join(err, s.SetAside(context.WithoutCancel(ctx), j, "damaged"))
 	}
-	return jobs, nil
+	return jobs, err
+}
+
+// claims are the jobs that this process has in hand, by a clock that nobody sets. Without it
+// a jump of the wall clock would end leases and start a second attempt beside the first (F17).
+type claims struct {
+	sync.Mutex
+	of map[int64]claim
+}
+
+type claim struct {
+	epoch int64
+	until time.Time
+}
+
+// Keep begins the lease of a claimed job anew, for as long as this process lives: for a worker
+// that has a result and cannot record it, because what was delivered must not be claimed again
+// before the result is on disk.
+func (s *Store) Keep(j Job, lease time.Duration) {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if s.claims.of == nil {
+		s.claims.of = make(map[int64]claim)
+	}
+	s.claims.of[j.ID] = claim{j.Epoch, s.steady().Add(lease)}
+}
+
+// letGo forgets a claim that was settled.
+func (s *Store) letGo(j Job) {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	if s.claims.of[j.ID].epoch == j.Epoch {
+		delete(s.claims.of, j.ID)
+	}
+}
+
+// kept returns how much is left of a lease; one that ran out is forgotten.
+func (s *Store) kept(id, epoch int64) time.Duration {
+	s.claims.Lock()
+	defer s.claims.Unlock()
+	c, ok := s.claims.of[id]
+	if !ok || c.epoch != epoch {
+		return 0
+	}
+	left := c.until.Sub(s.steady())
+	if left <= 0 {
+		delete(s.claims.of, id)
+	}
+	return left
 }
 
 // SetAside holds a claimed job whose stored bytes cannot be read, so that it is never sent
 // and others go on. why is a code for the audit.
 func (s *Store) SetAside(ctx context.Context, j Job, why string) error {
-	return s.do(ctx, func(t *tx) error {
+	err := s.do(ctx, func(t *tx) error {
 		if err := t.settle(j, `state = 'held', lease_until = 0, last = $3`, why); err != nil {
 			return err
 		}
 		return t.audit(j.Message, Event{Kind: "set_aside", Actor: actorStore, Data: map[string]string{"job": itoa(j.ID), "state": string(Held), "why": why}})
 	})
+	if err == nil {
+		s.letGo(j)
+	}
+	return err
 }
 
 // settle updates a claimed job if this claim still holds it: the late result of a dead claim
@@ -143,17 +195,24 @@ func (t *tx) doubt(by int64, why string) error {
 		id       int64
 		message  mail.ID
 		attempts int
+		epoch    int64
 	}
 	var list []row
-	if err := t.query(`SELECT id, message, attempts FROM jobs WHERE state = 'sending' AND lease_until <= $1`, []any{by}, func(rows *sql.Rows) error {
+	if err := t.query(`SELECT id, message, attempts, epoch FROM jobs WHERE state = 'sending' AND lease_until <= $1`, []any{by}, func(rows *sql.Rows) error {
 		var r row
-		err := rows.Scan(&r.id, &r.message, &r.attempts)
+		err := rows.Scan(&r.id, &r.message, &r.attempts, &r.epoch)
 		list = append(list, r)
 		return err
 	}); err != nil {
 		return err
 	}
 	for _, r := range list {
+		if left := t.s.kept(r.id, r.epoch); left > 0 { // only the wall clock says that it ran out
+			if _, err := t.exec(`UPDATE jobs SET lease_until = $1 WHERE id = $2`, nanos(t.at.Add(left)), r.id); err != nil {
+				return err
+			}
+			continue
+		}
 		next := t.at
 		if why == "restart" {
 			next = next.Add(doubtDelay(r.attempts))
@@ -239,7 +298,7 @@ func (s *Store) Finish(ctx context.Context, j Job, results []Result, next time.T
 			return err
 		}
 	}
-	first, err := key.sealJob(j.Message, j.ID, sealedShare(j, results, parts[0].which))
+	first, err := key.sealJob(j.Message, j.ID, j.Variant, sealedShare(j, results, parts[0].which))
 	if err != nil {
 		return err
 	}
@@ -269,8 +328,10 @@ func (s *Store) Finish(ctx context.Context, j Job, results []Result, next time.T
 	})
 	if err != nil {
 		s.unstage(told)
+		return err
 	}
-	return err
+	s.letGo(j)
+	return nil
 }
 
 func sealedShare(j Job, results []Result, which []int) sealedJob {
@@ -434,7 +495,7 @@ func (s *Store) Replies(ctx context.Context, j Job) ([]Reply, error) {
 		}
 		return nil, err
 	}
-	clear, err := key.openJob(j.Message, j.ID, sealed)
+	clear, err := key.openJob(j.Message, j.ID, j.Variant, sealed)
 	return clear.Replies, unavailable(err)
 }
 
@@ -451,8 +512,11 @@ func scanMessage(scan func(...any) error, extra ...any) (m Message, err error) {
 	return m, nil
 }
 
+// Damaged reports whether err is about stored bytes that are not the ones that were written.
+func Damaged(err error) bool { return errors.Is(err, errDamaged) }
+
 // Get returns a message, what was sealed with it (envelope and plan; nil once shredded) and
-// its jobs.
+// its jobs. When what was sealed is [Damaged], the rest is returned with the error.
 func (s *Store) Get(ctx context.Context, id mail.ID) (Message, []byte, []Job, error) {
 	var dek, sealed []byte
 	m, err := scanMessage(func(dest ...any) error {
@@ -465,16 +529,18 @@ func (s *Store) Get(ctx context.Context, id mail.ID) (Message, []byte, []Job, er
 		return m, nil, nil, err
 	}
 	var clear []byte
+	var damage error
 	if dek != nil && sealed != nil {
 		key, err := s.keys.unwrap(string(id), dek)
-		if err != nil {
-			return m, nil, nil, unavailable(err)
+		if err == nil {
+			clear, err = key.open(id, "envelope", 0, sealed)
 		}
-		if clear, err = key.open(id, "envelope", 0, sealed); err != nil {
-			return m, nil, nil, unavailable(err)
-		}
+		damage = unavailable(err)
 	}
 	jobs, err := s.Jobs(ctx, JobFilter{Message: id})
+	if err == nil {
+		err = damage
+	}
 	return m, clear, jobs, err
 }
 
@@ -542,8 +608,8 @@ func (s *Store) Decide(ctx context.Context, d Decision) error {
 		return errors.New("store: a refusal sends nothing")
 	}
 	key, err := s.messageKey(ctx, d.Message)
-	if err != nil {
-		return err
+	if err != nil && (d.Release || !Damaged(err)) {
+		return err // what nobody can read any more can still be refused
 	}
 	held, err := s.Jobs(ctx, JobFilter{Message: d.Message, States: []State{Held}})
 	if err != nil {
@@ -691,6 +757,9 @@ func (c *change) writeReason(t *tx) error {
 	if err := t.queryRow(`INSERT INTO decisions (message, at, actor, released) VALUES ($1,$2,$3,$4) RETURNING id`,
 		[]any{string(c.d.Message), nanos(t.at), c.d.By, c.d.Release}, &n); err != nil {
 		return err
+	}
+	if c.key == nil { // damaged: there is nothing to seal the reason under
+		return nil
 	}
 	if _, err := t.exec(`UPDATE decisions SET sealed = $1 WHERE id = $2`, c.key.seal(c.d.Message, "reason", n, []byte(c.d.Reason)), n); err != nil {
 		return err

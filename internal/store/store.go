@@ -58,6 +58,9 @@ type Store struct {
 	dir  string
 	keys *keyring
 	now  func() time.Time
+	// steady measures leases; its times have a monotonic reading where now's have.
+	steady func() time.Time
+	claims claims
 
 	write *sql.DB // one connection, owned by the committer
 	read  *sql.DB
@@ -91,6 +94,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.steady = s.now
 	if s.keys, err = newKeyring(o.MasterKey); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

@@ -542,18 +542,20 @@ func TestDamagedRowsAreSetAside(t *testing.T) {
 	s, _ := openTest(t)
 	bad := mustAccept(t, s, acceptance(t, []byte("bad"), Queued, []string{"anna@example.org"}))
 	good := mustAccept(t, s, acceptance(t, []byte("good"), Queued, []string{"bo@example.org"}))
-	if err := s.do(t.Context(), func(t *tx) error {
-		_, err := t.exec(`UPDATE jobs SET sealed = zeroblob(60) WHERE message = $1`, string(bad))
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	worse := mustAccept(t, s, acceptance(t, []byte("bad"), Queued, []string{"anna@example.org"}))
+	mustExec(t, s, `UPDATE jobs SET sealed = zeroblob(60) WHERE message = $1`, string(bad))
+	mustExec(t, s, `UPDATE jobs SET codes = 'x' || codes WHERE message = $1`, string(worse))
 	jobs, err := s.Claim(t.Context(), 10, time.Minute)
 	if err != nil || len(jobs) != 1 || jobs[0].Message != good {
 		t.Fatalf("Claim = %+v, %v; want the good one alone", jobs, err)
 	}
 	if !auditHas(t, s, "set_aside", "why", "damaged") {
 		t.Fatal("not in the audit")
+	}
+	for _, id := range []mail.ID{bad, worse} {
+		if got := states(t, s, id); !strings.HasPrefix(got, "held:") {
+			t.Fatalf("states = %s, want it set aside", got)
+		}
 	}
 	if err := s.do(t.Context(), func(t *tx) error {
 		_, err := t.exec(`UPDATE chunks SET data = zeroblob(length(data)) WHERE id >> 16 = (SELECT id FROM contents WHERE message = $1)`, string(good))
