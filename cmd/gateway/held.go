@@ -55,6 +55,11 @@ func (s session) describe(ctx context.Context, m store.Message, jobs []store.Job
 		h.Recipients = append(h.Recipients, j.Codes...)
 	}
 	_, sealed, _, err := s.store.Get(ctx, m.ID)
+	if store.Damaged(err) {
+		// One damaged record must not hide all others that wait.
+		h.Rules = append(h.Rules, heldRule{Rule: "damaged", Name: "its record cannot be read: refuse it, and ask the sender to send it again", Action: "hold"})
+		return h, nil
+	}
 	if err != nil {
 		return h, err
 	}
@@ -140,7 +145,7 @@ func (k heldShowCmd) Run(ctx context.Context, p *program) error {
 	}
 	return p.withStore(ctx, func(s session) error {
 		m, _, jobs, err := s.store.Get(ctx, id)
-		if err != nil {
+		if err != nil && !store.Damaged(err) {
 			return err
 		}
 		h, err := s.describe(ctx, m, jobs)
@@ -149,7 +154,7 @@ func (k heldShowCmd) Run(ctx context.Context, p *program) error {
 		}
 		h.Jobs = jobs
 		past, err := s.store.Decisions(ctx, id)
-		if err != nil {
+		if err != nil && !store.Damaged(err) {
 			return err
 		}
 		for _, d := range past {
@@ -173,7 +178,7 @@ func printHeld(w io.Writer, s session, h held) {
 			fmt.Fprintf(w, "\t%s\n", r.Reason)
 		}
 		if r.For != "" {
-			fmt.Fprintf(w, "\tonly %s may release it\n", r.For)
+			fmt.Fprintf(w, "\tit waits for %s; nobody releases their own\n", r.For)
 		}
 	}
 	for _, d := range h.Decisions {
@@ -210,7 +215,7 @@ func (d decision) run(ctx context.Context, p *program, what string, do func(sess
 			return do(s, id)
 		}
 		_, _, jobs, err := s.store.Get(ctx, id)
-		if err != nil {
+		if err != nil && !store.Damaged(err) {
 			return err
 		}
 		n := 0

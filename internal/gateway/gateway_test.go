@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +32,7 @@ type bench struct {
 	store *store.Store
 	snap  *policy.Snapshot
 	now   time.Time
+	dir   string
 }
 
 func newBench(t testing.TB) *bench {
@@ -37,8 +41,8 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, snap: snap, now: noon}
-	b.store, err = store.Open(t.Context(), store.Options{Dir: t.TempDir(), MasterKey: []byte(strings.Repeat("k", 32)), Now: func() time.Time { return b.now }})
+	b := &bench{t: t, snap: snap, now: noon, dir: t.TempDir()}
+	b.store, err = store.Open(t.Context(), store.Options{Dir: b.dir, MasterKey: []byte(strings.Repeat("k", 32)), Now: func() time.Time { return b.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,6 +358,35 @@ func TestHeldAndReleased(t *testing.T) {
 	}
 }
 
+// What disk or hand has damaged is never released; it can be refused, and its sender is told.
+func TestDamagedIsRefusedAndTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	to := mail.Address{LocalPart: "stranger", Domain: "example.com"}
+	e := b.envelope(to)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", "y", to))); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "plaincover.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `UPDATE messages SET sealed = x'00' WHERE id = $1`, string(e.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "checked"); !store.Damaged(err) {
+		t.Fatalf("Release: %v", err)
+	}
+	if err := b.g.Withdraw(t.Context(), e.ID, "sam", "cannot be read"); err != nil {
+		t.Fatal(err)
+	}
+	about, err := b.store.About(t.Context(), e.ID)
+	if err != nil || len(about) != 2 { // held, then stopped
+		t.Fatalf("notices: %v, %v", about, err)
+	}
+}
+
 func TestWithdrawnNeverLeaves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -468,6 +501,49 @@ func TestDSNIsNeutral(t *testing.T) {
 		j.Kind = kind
 		if _, ok, err := b.g.Report(t.Context(), j, res); ok || err != nil {
 			t.Errorf("a DSN for a %s: %v %v", kind, ok, err)
+		}
+	}
+}
+
+// One transaction may have several recipients, who fare differently: a DSN names those who
+// will never get the message, and neither who has it nor who is tried again.
+func TestDSNNamesOnlyWhoFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	to := []mail.Address{clientAt(0), clientAt(1), clientAt(2), clientAt(3)}
+	e := b.envelope(to...)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", "y", to...))); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := b.store.Jobs(t.Context(), store.JobFilter{Message: e.ID})
+	if err != nil || len(jobs) == 0 {
+		t.Fatal(jobs, err)
+	}
+	j := jobs[0]
+	j.Recipients = to
+	res := make([]store.Result, len(to))
+	for i, o := range []store.Outcome{store.OutDelivered, store.OutPermanent, store.OutTransient, store.OutUnknown} {
+		res[i] = store.Result{Outcome: o, Status: fault.Status{Code: 550, Subject: 1, Detail: 1}, Reply: "said"}
+	}
+	a, ok, err := b.g.Report(t.Context(), j, res)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	body, err := io.ReadAll(io.NewSectionReader(a.Contents[0].Body, 0, a.Contents[0].Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range to {
+		_, sealed, _, err := b.store.Get(t.Context(), e.ID)
+		var acc account
+		if err != nil || json.Unmarshal(sealed, &acc) != nil {
+			t.Fatal(err)
+		}
+		code := acc.Facts.Recipients[i].Clients.Value[0].Ref
+		for _, s := range []string{r.String(), code} {
+			if strings.Contains(string(body), s) != (i == 1) {
+				t.Errorf("the DSN and %q (%s):\n%s", s, res[i].Outcome, body)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ type held struct {
 	account account
 	jobs    []store.Job // those that are held
 	last    int         // highest number of any copy so far
+	damaged error       // the account cannot be read: it can be stopped and nothing else
 }
 
 func (h *held) recipients() []mail.Address {
@@ -48,10 +49,10 @@ func (h *held) clientCodes() []string {
 // loadHeld reads a message that is held, or says why there is none.
 func (g *Gateway) loadHeld(ctx context.Context, id mail.ID) (*held, error) {
 	row, sealed, jobs, err := g.store.Get(ctx, id)
-	if err != nil {
+	if err != nil && !store.Damaged(err) {
 		return nil, err
 	}
-	h := &held{row: row}
+	h := &held{row: row, damaged: err}
 	for _, j := range jobs {
 		h.last = max(h.last, j.Variant)
 		if j.State == store.Held {
@@ -60,6 +61,10 @@ func (g *Gateway) loadHeld(ctx context.Context, id mail.ID) (*held, error) {
 	}
 	if len(h.jobs) == 0 {
 		return nil, fault.New(fault.Conflict, fmt.Sprintf("nothing of %s is held any more", id))
+	}
+	if h.damaged != nil {
+		h.account.Envelope = mail.Envelope{ID: id, Submitter: row.Submitter, ReceivedAt: row.ReceivedAt}
+		return h, nil
 	}
 	if err := json.Unmarshal(sealed, &h.account); err != nil {
 		return nil, fmt.Errorf("gateway: account of %s: %w", id, err)
@@ -75,6 +80,9 @@ func (g *Gateway) Release(ctx context.Context, id mail.ID, by, reason string) (R
 		return Receipt{}, fault.New(fault.Invalid, "a release needs a reason; say what you checked")
 	}
 	h, err := g.loadHeld(ctx, id)
+	if err == nil {
+		err = h.damaged
+	}
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -37,8 +37,15 @@ func (g *Gateway) Report(ctx context.Context, j store.Job, results []store.Resul
 		return a, false, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: nobody to tell about %s", j.Message))
 	}
 	n := noticeAbout(snap, &acc.Envelope)
+	// In a group job some may have got it, and some are tried again: they have not failed.
+	var failed []mail.Address
+	for i, r := range results {
+		if r.Outcome == store.OutPermanent && i < len(j.Recipients) {
+			failed = append(failed, j.Recipients[i])
+		}
+	}
 	for i, r := range acc.Envelope.Recipients {
-		if i < len(acc.Facts.Recipients) && slices.Contains(j.Recipients, r.Address) {
+		if i < len(acc.Facts.Recipients) && slices.Contains(failed, r.Address) {
 			for _, c := range acc.Facts.Recipients[i].Clients.Value {
 				n.Codes = append(n.Codes, c.Ref)
 			}
@@ -51,7 +58,7 @@ func (g *Gateway) Report(ctx context.Context, j store.Job, results []store.Resul
 		rep.Original = append(rep.Original, mail.Field{Name: "Message-ID", Value: "<" + acc.MessageID + ">"})
 	}
 	for i, r := range results {
-		if r.Outcome == store.OutDelivered || i >= len(j.Recipients) {
+		if r.Outcome != store.OutPermanent || i >= len(j.Recipients) {
 			continue
 		}
 		st := r.Status
