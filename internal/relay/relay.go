@@ -189,8 +189,9 @@ func (s *Smarthost) attempt(ctx context.Context, t *transaction) error {
 			return err
 		}
 		err = t.run(ctx, c)
+		stale := reused && c.stale // kept, it is somebody else's
 		s.keep(c)
-		if !reused || !c.stale || t.started || ctx.Err() != nil {
+		if !stale || t.started || ctx.Err() != nil {
 			return err
 		}
 		t.forget()
