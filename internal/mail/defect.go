@@ -78,6 +78,13 @@ const (
 	defBadUTF8        = "bad-utf-8"
 	defUnlabelled8bit = "unlabelled-8bit"
 	defTextTooLong    = "text-too-long"
+
+	defUnreadable       = "unreadable-attachment"
+	defLocked           = "encrypted-attachment"
+	defArchiveBomb      = "archive-bomb"
+	defArchiveName      = "unsafe-archive-name"
+	defArchiveAmbiguous = "ambiguous-archive"
+	defClosedArchive    = "unopened-archive"
 )
 
 // defectRule is what one kind of defect means.
@@ -152,6 +159,16 @@ func defectRules(name string) defectRule {
 		return defectRule{HoldIt, "Set the mail app to write in UTF-8 and send again."}
 	case defTextTooLong:
 		return defectRule{HoldIt, "Send the long text as an attached file."}
+	case defUnreadable:
+		return defectRule{HoldIt, "The attached file is damaged and could not be checked; save it again, or as PDF, and attach it again."}
+	case defLocked:
+		return defectRule{HoldIt, "The attached file has a password and could not be checked; attach it without the password."}
+	case defArchiveBomb:
+		return defectRule{HoldIt, "Attach the files one by one instead of an archive of archives."}
+	case defArchiveName, defArchiveAmbiguous:
+		return defectRule{HoldIt, "Make the ZIP file again, or attach the files one by one."}
+	case defClosedArchive:
+		return defectRule{HoldIt, "Attach the files one by one, or as ZIP."}
 	}
 	return defectRule{AcceptAsRead, ""}
 }

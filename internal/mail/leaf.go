@@ -72,6 +72,7 @@ func (p *parser) endLeaf(part *Part) {
 		part.cut = l.cut
 		p.setText(part, l.buf, part.Params["charset"])
 	}
+	part.content = contentOf(l.head, part.MediaType, part.Filename)
 	if kind := misnamed(part, l.head); kind != "" {
 		p.defects.add(defTypeMismatch, part.Path, off, kind)
 	}

@@ -74,12 +74,14 @@ type Part struct {
 	// Limits.TextBytes over all parts.
 	Text string
 
-	raw     []Range // of Fields, each with its line end
-	wire    wire    // what the body as received holds that the wire may not carry
-	charset charset // what Text was read as
-	cut     bool    // Text is not the whole text
-	fresh   bool    // the encoded form has two readings: it is written anew
-	dirty   bool    // the part or one inside it has a defect
+	raw     []Range  // of Fields, each with its line end
+	wire    wire     // what the body as received holds that the wire may not carry
+	charset charset  // what Text was read as
+	content content  // what the first bytes say it is
+	inside  []string // the text inside an attached file
+	cut     bool     // Text is not the whole text
+	fresh   bool     // the encoded form has two readings: it is written anew
+	dirty   bool     // the part or one inside it has a defect
 }
 
 // Get returns the first field of that name (case-insensitive), unfolded, and whether there is one.

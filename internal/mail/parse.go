@@ -31,6 +31,16 @@ const boundaryStem = "=_pc"
 // defects. The only error is a failure to read src; everything wrong with the message is a
 // [Defect].
 func Parse(src io.ReaderAt, size int64, lim Limits) (*Message, error) {
+	return parse(src, size, lim, nil, nil)
+}
+
+// ParseCopy reads a copy that was written from m. Of attached files that are the same byte for
+// byte it takes what was read in m: they are opened once, however many copies there are.
+func (m *Message) ParseCopy(src io.ReaderAt, size int64, lim Limits) (*Message, error) {
+	return parse(src, size, lim, nil, m)
+}
+
+func parse(src io.ReaderAt, size int64, lim Limits, outer *opener, original *Message) (*Message, error) {
 	sum := sha256.New()
 	p := &parser{lim: lim, sc: newScanner(src, size, sum), m: &Message{Size: size, src: src}, textLeft: lim.TextBytes}
 	p.m.Root = &Part{Path: "1"}
@@ -55,6 +65,9 @@ func Parse(src io.ReaderAt, size int64, lim Limits) (*Message, error) {
 	}
 	sum.Sum(p.m.Digest[:0])
 	p.identity()
+	if err := p.openAttachments(outer, original); err != nil {
+		return nil, err
+	}
 	p.m.Defects = p.defects.list
 	p.markDirty()
 	return p.m, nil

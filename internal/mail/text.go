@@ -32,7 +32,7 @@ func (m *Message) NewText() string {
 
 // Texts returns every decoded text there is to scan, with its part: texts, of HTML what is
 // shown and what is not, its attribute values and comments; file names and the other fields of
-// parts; the header of embedded messages. One part can give several texts.
+// parts; the text inside attached files; the header of embedded messages. One part can give several texts.
 func (m *Message) Texts() iter.Seq2[*Part, string] {
 	return func(yield func(*Part, string) bool) {
 		embedded := map[*Part]bool{}
@@ -63,6 +63,11 @@ func partTexts(p *Part, wholeHeader bool, yield func(*Part, string) bool) bool {
 	for _, k := range slices.Sorted(maps.Keys(p.Params)) {
 		v, _ := decodeWords(p.Params[k])
 		if k != "boundary" && v != p.Filename && !yield(p, v) {
+			return false
+		}
+	}
+	for _, t := range p.inside {
+		if !yield(p, t) {
 			return false
 		}
 	}
