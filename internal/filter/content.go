@@ -6,8 +6,8 @@ import (
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
-// attachedTexts returns the readable text of attachments and forwarded messages. The body
-// itself, with its quotes, is left to NewText.
+// attachedTexts returns the readable text of attachments and forwarded messages, and the text
+// inside attached files. The body itself, with its quotes, is left to NewText.
 func attachedTexts(m *mail.Message) []string {
 	var out []string
 	var walk func(p *mail.Part, attached bool)
@@ -19,6 +19,7 @@ func attachedTexts(m *mail.Message) []string {
 		if attached && p.Text != "" {
 			out = append(out, readable(p))
 		}
+		out = append(out, p.Inside()...)
 		for _, c := range p.Parts {
 			walk(c, attached)
 		}

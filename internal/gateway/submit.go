@@ -111,9 +111,10 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 }
 
 // acquire takes this message's share of the memory for messages in work. The share is what
-// parsing and editing may hold at once: its text three times over, and buffers.
+// parsing and editing may hold at once: its text three times over, a file that has to be read
+// as a whole, and buffers.
 func (g *Gateway) acquire(ctx context.Context, size int64) (release func(), err error) {
-	share := min(512<<10+3*min(size, g.limits.TextBytes), g.memory)
+	share := min(512<<10+3*min(size, g.limits.TextBytes)+size, g.memory)
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := g.work.Acquire(ctx, share); err != nil {
@@ -182,7 +183,7 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 		if err := g.Render(ctx, d.copyOf(i), s); err != nil {
 			return nil, err
 		}
-		final, err := mail.Parse(s, s.Size(), finalLimits(g.limits))
+		final, err := d.mail.ParseCopy(s, s.Size(), finalLimits(g.limits))
 		if err != nil {
 			return nil, fmt.Errorf("gateway: read variant %d back: %w", i+1, err)
 		}
