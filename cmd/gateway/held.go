@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 	"github.com/plaincover/plaincover/internal/store"
@@ -218,14 +217,18 @@ func (d decision) run(ctx context.Context, p *program, what string, do func(sess
 		if err != nil && !store.Damaged(err) {
 			return err
 		}
+		g, err := s.gateway(logger(LogConfig{Level: "error", Format: "text"}, p.Err))
+		if err != nil {
+			return err
+		}
+		if err := g.CheckDecision(ctx, id, d.As, what == "release"); err != nil {
+			return err
+		}
 		n := 0
 		for _, j := range jobs {
 			if j.State == store.Held {
 				n++
 			}
-		}
-		if n == 0 {
-			return fault.New(fault.Conflict, fmt.Sprintf("nothing of %s is held any more", id))
 		}
 		copies := "1 copy"
 		if n != 1 {

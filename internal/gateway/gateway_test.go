@@ -387,6 +387,67 @@ func TestDamagedIsRefusedAndTold(t *testing.T) {
 	}
 }
 
+// TestHoldForTellsWhoDecides: the person named in hold_for gets a note of their own, with the
+// rule's reason and how to decide, and nothing of the mail.
+func TestHoldForTellsWhoDecides(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	young := store.ClientRow{Client: filter.Client{Ref: "C-0999", Name: "Yara Young", Email: []mail.Address{{LocalPart: "yara", Domain: "example.org"}},
+		Born: noon.AddDate(-15, 0, 0), Country: "GB", Practitioner: "maya"}}
+	if _, err := b.store.ImportClients(t.Context(), []store.ClientRow{young}, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	e := b.envelope(young.Email[0])
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("canary", "I wonder how your inner child felt in our last session. How does that make you feel?", young.Email[0]))); err != nil {
+		t.Fatal(err)
+	}
+	var toSender, toSam int
+	for _, n := range b.noticesAbout(e.ID) {
+		s := raw(t, n)
+		switch n.To[0].Address.LocalPart {
+		case "maya":
+			toSender++
+			b.neutral(n, maya)
+		case "sam":
+			toSam++
+			if !strings.Contains(s, "Maya's 12:00 email to C-0999 waits for you.") || !strings.Contains(s, "held show "+string(e.ID)) || strings.Contains(s, "Your 12:00") || strings.Contains(s, "canary") {
+				t.Errorf("notice to the person who decides:\n%s", s)
+			}
+		}
+	}
+	if toSender != 1 || toSam != 1 {
+		t.Errorf("%d notices to the sender and %d to the person who decides, want one each", toSender, toSam)
+	}
+	for who, want := range map[string]bool{"sam": true, "maya": false} {
+		if err := b.g.CheckDecision(t.Context(), e.ID, who, true); (err == nil) != want {
+			t.Errorf("CheckDecision for %s: %v", who, err)
+		}
+	}
+}
+
+// TestALockIsNeverReleasedInClear is promise 5 as far as it goes without locking.
+func TestALockIsNeverReleasedInClear(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("[secure] x", "Hello.", clientAt(0))))
+	if err != nil || !strings.HasPrefix(r.Text, "held as ") {
+		t.Fatal(r, err)
+	}
+	_, err = b.g.Release(t.Context(), e.ID, "sam", "please")
+	if fault.KindOf(err) != fault.Conflict || strings.Contains(err.Error(), "Held: ") {
+		t.Errorf("release of what must be locked: %v", err)
+	}
+	if len(b.copies(e.ID)) != 0 {
+		t.Error("what must be locked is queued in clear")
+	}
+	for _, n := range b.noticesAbout(e.ID) {
+		if s := raw(t, n); strings.Contains(s, "Ask Sam to send it") {
+			t.Errorf("the notice sends people to somebody who cannot help:\n%s", s)
+		}
+	}
+}
+
 func TestWithdrawnNeverLeaves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -81,21 +81,22 @@ func (g *Gateway) notices(d *decided) ([]store.Acceptance, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := map[mail.Address]bool{}
 	if d.plan.Outcome > filter.Send {
 		subject, text, err := heldOrRefused(d.plan.Outcome, n)
 		if err != nil {
 			return nil, err
 		}
-		sender := d.facts.Sender.Value.Real
-		for _, to := range append([]mail.Address{sender}, d.waitsFor()...) {
-			if told[to] {
-				continue
-			}
-			told[to] = true
-			if err := add(to, subject, text); err != nil {
-				return nil, err
-			}
+		if err := add(d.facts.Sender.Value.Real, subject, text); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range d.waitsFor() {
+		subject, text, err := templates.ReviewNotice(reviewed(n, w))
+		if err != nil {
+			return nil, err
+		}
+		if err := add(w.who, subject, text); err != nil {
+			return nil, err
 		}
 	}
 	for _, who := range d.plan.Tell {
@@ -132,15 +133,31 @@ func heldOrRefused(a filter.Action, n templates.Notice) (string, []string, error
 	return templates.HeldNotice(n)
 }
 
-// waitsFor are the addresses of the people named in hold_for.
-func (d *decided) waitsFor() []mail.Address {
-	var out []mail.Address
+// wait is a person for whom a message is held, and why.
+type wait struct {
+	who mail.Address
+	why string
+}
+
+// reviewed is the notice for the person who decides: the rule's reason, not the sender's text.
+func reviewed(n templates.Notice, w wait) templates.Notice {
+	n.TextID, n.Values, n.Reason, n.Next = "", nil, w.why, ""
+	return n
+}
+
+// waitsFor are the people named in hold_for, other than the sender, each once.
+func (d *decided) waitsFor() []wait {
+	if d.plan.Outcome == filter.Refuse {
+		return nil
+	}
+	var out []wait
 	for _, f := range d.plan.Findings {
-		if f.HoldFor == "" || f.Observed || f.Waived {
+		if f.HoldFor == "" || f.Observed || f.Waived || f.Undone {
 			continue
 		}
-		if p, ok := d.snap.Person(f.HoldFor); ok && !slices.Contains(out, p.SignsInAs) {
-			out = append(out, p.SignsInAs)
+		p, ok := d.snap.Person(f.HoldFor)
+		if ok && p.SignsInAs != d.facts.Sender.Value.Real && !slices.ContainsFunc(out, func(w wait) bool { return w.who == p.SignsInAs }) {
+			out = append(out, wait{p.SignsInAs, f.Reason})
 		}
 	}
 	return out
@@ -161,7 +178,9 @@ func (d *decided) notice() (templates.Notice, error) {
 			all = append(all, i)
 		}
 	}
-	n.Codes = d.clientCodes(all)
+	n.Codes, n.Strangers = d.clientCodes(all), d.strangers(all)
+	n.Partly = len(all) < len(d.env.Recipients)
+	n.Sender = firstName(d.facts.Sender.Value.Name)
 	n.Urgent = d.plan.Urgent
 	if d.plan.Outcome == filter.Send {
 		return n, nil
@@ -174,7 +193,21 @@ func (d *decided) notice() (templates.Notice, error) {
 	if f.Text == "" {
 		n.Reason = f.Reason
 	}
+	if f.Action == filter.Lock {
+		n.Next = "Nobody can let it go unlocked. Take out what must be locked and send it again, or give it to the client when you meet."
+	}
 	return n, nil
+}
+
+// strangers counts the recipients who are on no list.
+func (d *decided) strangers(rcpts []int) int {
+	n := 0
+	for _, r := range rcpts {
+		if f := d.facts.Recipients[r]; len(f.Clients.Value) == 0 && f.Class.Value == filter.ClassUnknown {
+			n++
+		}
+	}
+	return n
 }
 
 func noticeAbout(snap *policy.Snapshot, e *mail.Envelope) templates.Notice {

@@ -120,6 +120,20 @@ func (g *Gateway) Release(ctx context.Context, id mail.ID, by, reason string) (R
 	return g.commitRelease(ctx, d, h, by, reason, delay)
 }
 
+// CheckDecision says whether this person could decide about a held message now; it changes
+// nothing. Release asks for more: the message is evaluated again.
+func (g *Gateway) CheckDecision(ctx context.Context, id mail.ID, by string, release bool) error {
+	h, err := g.loadHeld(ctx, id)
+	if err != nil {
+		return err
+	}
+	if release {
+		_, err = mayRelease(g.Policy(), h, by)
+		return err
+	}
+	return mayWithdraw(g.Policy(), h, by)
+}
+
 // waive names the findings that the person was shown and lets pass.
 func waive(p *filter.Plan, by, reason string, digest [32]byte) *filter.Release {
 	r := &filter.Release{By: by, Reason: reason, Digest: digest}
@@ -163,7 +177,7 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 		if err != nil {
 			return Receipt{}, err
 		}
-		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held: today's policies refuse it. %s", d.env.ID, text))
+		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held, because the policies of today refuse it: %s", d.env.ID, strings.TrimPrefix(text, "Not sent: ")))
 	}
 	pending := map[string]bool{}
 	for _, a := range h.recipients() {
@@ -191,7 +205,7 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 		if err != nil {
 			return Receipt{}, err
 		}
-		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held for another reason: %s", d.env.ID, text))
+		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held: %s", d.env.ID, strings.TrimPrefix(text, "Held: ")))
 	}
 	var err error
 	if dec.Sealed, err = json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: h.account.MessageID}); err != nil {
@@ -210,7 +224,7 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 		return Receipt{}, err
 	}
 	g.log.Info("released", "id", d.env.ID, "by", by, "copies", going)
-	return Receipt{ID: d.env.ID, Text: "released as " + string(d.env.ID)}, nil
+	return Receipt{ID: d.env.ID, Text: "released " + string(d.env.ID)}, nil
 }
 
 func waivedRules(r *filter.Release) string {
@@ -233,13 +247,8 @@ func (g *Gateway) Withdraw(ctx context.Context, id mail.ID, by, reason string) e
 		return err
 	}
 	snap := g.Policy()
-	who, ok := snap.Sender(by)
-	if !ok || who.System {
-		return fault.New(fault.NotFound, fmt.Sprintf("nobody in people.yaml has the id %q", by))
-	}
-	own := by == h.row.Submitter && may(who, "cancel_own")
-	if !own && !may(who, "release") {
-		return fault.New(fault.Forbidden, fmt.Sprintf("%s may not stop held mail", by))
+	if err := mayWithdraw(snap, h, by); err != nil {
+		return err
 	}
 	dec := store.Decision{Message: id, By: by, Reason: reason,
 		Events: []store.Event{{Kind: "withdrawn", Actor: by, Data: map[string]string{"policy": snap.ID}}}}
@@ -254,5 +263,19 @@ func (g *Gateway) Withdraw(ctx context.Context, id mail.ID, by, reason string) e
 		return err
 	}
 	g.log.Info("withdrawn", "id", id, "by", by)
+	return nil
+}
+
+// mayWithdraw says whether this person may stop a held message: who releases may, and the
+// sender with cancel_own.
+func mayWithdraw(snap *policy.Snapshot, h *held, by string) error {
+	who, ok := snap.Sender(by)
+	if !ok || who.System {
+		return fault.New(fault.NotFound, fmt.Sprintf("nobody in people.yaml has the id %q", by))
+	}
+	own := by == h.row.Submitter && may(who, "cancel_own")
+	if !own && !may(who, "release") {
+		return fault.New(fault.Forbidden, fmt.Sprintf("%s may not stop held mail; give them release under may: in people.yaml", by))
+	}
 	return nil
 }

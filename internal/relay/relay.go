@@ -162,7 +162,7 @@ func (s *Smarthost) Deliver(ctx context.Context, j store.Job, body io.Reader) []
 	for i := range results {
 		results[i].Remote = s.host
 	}
-	level := slog.LevelInfo
+	level := slog.LevelDebug // the queue logs each recipient's result
 	if err != nil {
 		level = slog.LevelWarn
 	}
@@ -170,7 +170,7 @@ func (s *Smarthost) Deliver(ctx context.Context, j store.Job, body io.Reader) []
 	for i, r := range results {
 		codes[i] = string(r.Outcome) + " " + r.Status.Enhanced()
 	}
-	s.cfg.Log.Log(ctx, level, "delivery attempt", "id", j.Message, "job", j.ID, "attempt", j.Attempts, "results", codes)
+	s.cfg.Log.Log(ctx, level, "transaction", "id", j.Message, "job", j.ID, "attempt", j.Attempts, "results", codes)
 	return results
 }
 

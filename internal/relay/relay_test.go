@@ -262,7 +262,9 @@ func TestDeliver(t *testing.T) {
 			p := newPeer(t, implicit, func(p *peer, _ *smtp.Server) { p.mech = mech })
 			scheme := map[bool]string{false: "smtp", true: "smtps"}[implicit]
 			var log strings.Builder
-			s := newSmarthost(t, scheme+"://"+p.addr, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+			s := newSmarthost(t, scheme+"://"+p.addr, func(c *Config) {
+				c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			})
 			for range 3 {
 				r := deliver(t, s, job(t, "anna@example.org"), testBody)
 				expect(t, r[0], store.OutDelivered, "2.0.0")

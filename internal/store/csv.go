@@ -307,7 +307,12 @@ func (t *table) header(cells, known, required []string) {
 			if utf8.RuneCountInString(name) > 40 {
 				name = string([]rune(name)[:40])
 			}
-			t.problem(1, fmt.Sprintf("%q", name), "is not a column; the nearest is "+nearest(name, known))
+			near := nearest(name, known)
+			what := "is not a column; the nearest is " + near
+			if distance(name, near) > 3 { // hardly a slip of the finger
+				what += "; the columns are " + strings.Join(known, ", ")
+			}
+			t.problem(1, fmt.Sprintf("%q", name), what)
 		case seen[name]:
 			t.problem(1, name, "is there twice")
 		}
@@ -406,7 +411,7 @@ func oneOf(values ...string) func(*ClientRow, string) (string, string) {
 		if v := strings.ToLower(cell); v == "" || slices.Contains(values, v) {
 			return v, ""
 		}
-		return "", "is none of " + strings.Join(values, ", ")
+		return "", "must be one of: " + strings.Join(values, ", ")
 	}
 }
 

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,10 @@ type Notice struct {
 	Urgent    bool   // mentions danger and still does not go
 	Phone     string // of the practice
 	Releaser  string // given name of somebody who may release; empty: nobody is named
+	Sender    string // given name of who sent it, for the person who decides
+	Strangers int    // recipients on no list
+	Partly    bool   // some recipients got their copies
+	Next      string // what to do, where asking a person does not help
 }
 
 // urgentLine ends a notice about something that cannot wait.
@@ -28,8 +33,15 @@ func (n Notice) mailOf() string {
 	if n.SentAt != "" {
 		s = n.SentAt + " email"
 	}
-	if len(n.Codes) > 0 {
-		s += " to " + list(n.Codes)
+	to := slices.Clone(n.Codes)
+	switch {
+	case n.Strangers == 1:
+		to = append(to, "somebody on no list")
+	case n.Strangers > 1:
+		to = append(to, fmt.Sprintf("%d people on no list", n.Strangers))
+	}
+	if len(to) > 0 {
+		s += " to " + list(to)
 	}
 	return s
 }
@@ -86,11 +98,34 @@ func HeldNotice(n Notice) (subject string, paragraphs []string, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	out := []string{"Your " + n.mailOf() + " is held. Nothing of it has reached anybody for whom it is held.", why}
-	if n.TextID == "" {
+	out := []string{"Your " + n.mailOf() + " is held. " + n.reached(), why}
+	switch {
+	case n.Next != "":
+		out = append(out, n.Next)
+	case n.TextID == "":
 		out = append(out, n.whom())
 	}
 	return n.subjectOf("held"), n.end(out), nil
+}
+
+func (n Notice) reached() string {
+	if n.Partly {
+		return "It has reached none of them; the others have their copies."
+	}
+	return "It has reached nobody."
+}
+
+// ReviewNotice tells the person for whom a mail is held that it waits for a decision.
+func ReviewNotice(n Notice) (subject string, paragraphs []string, err error) {
+	if n.Sender == "" || n.Reason == "" || n.MessageID == "" {
+		return "", nil, fmt.Errorf("a note to who decides needs the sender, the reason and the id")
+	}
+	out := []string{
+		n.Sender + "'s " + n.mailOf() + " waits for you. " + n.reached(),
+		"Why: " + strings.TrimRight(strings.TrimSpace(n.Reason), ".") + ".",
+		"Look at it with: gateway held show " + n.MessageID + ". Then let it go or stop it with gateway held release or gateway held refuse.",
+	}
+	return "An email waits for you", n.end(out), nil
 }
 
 func (n Notice) whom() string {

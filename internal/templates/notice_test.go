@@ -66,7 +66,7 @@ func TestAReasonInPlaceOfAText(t *testing.T) {
 	if err != nil || !slices.Contains(p, "Held: Two rules ask for different subjects.") || !slices.Contains(p, "Ask Sam to send it or stop it.") {
 		t.Errorf("%q %v", p, err)
 	}
-	if p[0] != "Your 14:02 email is held. Nothing of it has reached anybody for whom it is held." {
+	if p[0] != "Your 14:02 email is held. It has reached nobody." {
 		t.Errorf("without codes: %q", p[0])
 	}
 	for name, f := range map[string]func(Notice) (string, []string, error){"held": HeldNotice, "refused": RefusedNotice} {
