@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"slices"
@@ -59,6 +60,9 @@ type leaks struct {
 	alias    bool
 	sender   Sender
 	real     map[string]bool // the sender's own mailboxes, folded
+	names    map[string]bool // the ways in which the sender's own names are written
+	hidden   []byte          // the sender's own domain, where this copy must not show it
+	reader   reader
 	hit      [channelEnd]bool
 	evidence []Evidence
 }
@@ -73,8 +77,7 @@ func CheckLeaks(in LeakInput) []Finding {
 	if in.Variant == nil || in.Variant.Show == ShowPractice {
 		return nil
 	}
-	l := &leaks{in: in, own: map[int32]bool{}, others: map[string]bool{}, near: map[int32]bool{},
-		domains: map[string]bool{}, real: map[string]bool{}}
+	l := newLeaks(in)
 	if in.Mail == nil || in.Mail.Root == nil || in.Watch == nil || in.Env == nil || in.Facts == nil || in.Facts.Sender.State != Present {
 		l.note(leakNoRegister, "", 0)
 		return l.findings()
@@ -87,9 +90,19 @@ func CheckLeaks(in LeakInput) []Finding {
 	return l.findings()
 }
 
+func newLeaks(in LeakInput) *leaks {
+	return &leaks{in: in, own: map[int32]bool{}, others: map[string]bool{}, near: map[int32]bool{},
+		domains: map[string]bool{}, real: map[string]bool{}, names: map[string]bool{}}
+}
+
 // people sorts everybody into those whom this copy may name and those whom it may not.
 func (l *leaks) people() {
 	l.sender = l.in.Facts.Sender.Value
+	for _, own := range []string{l.sender.Name, l.sender.AliasName} {
+		for _, form := range nameForms(l.reader.nameWords(own)) {
+			l.names[form] = true
+		}
+	}
 	_, asked := l.in.Variant.Has(EditAlias)
 	l.alias = asked && !l.sender.Alias.IsZero() && l.sender.Alias.Key() != l.sender.Real.Key()
 	for _, a := range append([]mail.Address{l.sender.Real}, l.in.Own...) {
@@ -97,6 +110,10 @@ func (l *leaks) people() {
 			k := mailboxKey(a)
 			l.real[k], l.domains[domainOf(k)] = true, true
 		}
+	}
+	// A contact may see our people in To and Cc.
+	if own, alias := fold(l.sender.Real.Domain), fold(l.sender.Alias.Domain); l.alias && own != alias && l.in.Variant.Show != ShowContact {
+		l.hidden = []byte(own)
 	}
 	// Hidden recipients of one copy are foreign to each other.
 	hidden := l.in.Variant.Show == ShowUndisclosed && len(l.in.Variant.Rcpts) > 1
@@ -179,12 +196,13 @@ func (l *leaks) foreign(clients []int32) bool {
 // header searches the top header fields as they stand and decoded.
 func (l *leaks) header() {
 	root := l.in.Mail.Root
-	var all []string
+	p := l.part("header", root.Header.Start)
 	for _, f := range root.Fields {
-		all = append(all, bothWays(f.Value)...)
+		for _, v := range bothWays(f.Value) {
+			p.scan(v)
+		}
 	}
-	all = append(all, l.in.Mail.Subject)
-	l.scan("header", root.Header.Start, all)
+	p.scan(l.in.Mail.Subject)
 	if l.alias {
 		l.senderName(l.in.Mail)
 	}
@@ -204,43 +222,46 @@ func bothWays(v string) []string {
 
 // senderName looks for the practitioner's full name in the header fields of all parts.
 func (l *leaks) senderName(m *mail.Message) {
-	forms := newPhrases()
-	for _, f := range append(nameForms(l.sender.Name), joinedForms(l.sender.Name)...) {
+	forms := newPhrases(0)
+	for _, f := range nameForms(l.reader.nameWords(l.sender.Name)) {
 		forms.add(f)
 	}
-	if len(forms.has) == 0 || fold(l.sender.Name) == fold(l.sender.AliasName) {
-		return
+	if len(forms.has) == 0 || l.reader.folded(l.sender.Name) == l.reader.folded(l.sender.AliasName) {
+		return // the alias shows the name on purpose
 	}
+	f := finder{set: &forms}
 	for p := range m.Parts() {
-		for _, f := range p.Fields {
-			if forms.in(nameWords(foldAll(bothWays(f.Value))...)) {
-				l.note(leakSenderName, p.Path, p.Header.Start)
+		look := func(t string) {
+			l.reader.windows(t, func(s []byte, from int) bool {
+				eachWord(l.reader.plainLetters(s[from:]), func(w []byte) {
+					f.word(w, func([]byte) bool {
+						l.note(leakSenderName, p.Path, p.Header.Start)
+						return false
+					})
+				})
+				return true
+			})
+			f.end()
+		}
+		for _, field := range p.Fields {
+			for _, v := range bothWays(field.Value) {
+				look(v)
 			}
 		}
-		if p.Filename != "" && forms.in(nameWords(fold(p.Filename))) {
-			l.note(leakSenderName, p.Path, p.Header.Start)
-		}
+		look(p.Filename)
 	}
 }
 
 // texts searches everything that can be read, part by part.
 func (l *leaks) texts() {
 	var part *mail.Part
-	var all []string
-	flush := func() {
-		if part != nil {
-			l.scan(part.Path, part.Body.Start, all)
-		}
-		all = nil
-	}
+	var search *partSearch
 	for p, s := range l.in.Mail.Texts() {
 		if p != part {
-			flush()
-			part = p
+			part, search = p, l.part(p.Path, p.Body.Start)
 		}
-		all = append(all, s)
+		search.scan(s)
 	}
-	flush()
 }
 
 // outside searches what belongs to no part's content and still leaves in a copy whose bytes
@@ -252,14 +273,16 @@ func (l *leaks) outside(p *mail.Part) {
 		l.bytes(p, p.Header)
 		for _, f := range p.Fields {
 			if v := bothWays(f.Value); len(v) > 1 {
-				l.scan(p.Path, p.Header.Start, v[1:])
+				l.part(p.Path, p.Header.Start).scan(v[1])
 			}
 		}
 	}
 	if p.MediaType == "text/html" {
-		s := fold(p.Text)
-		l.addresses(p.Path, p.Body.Start, s)
-		l.ownDomain(p.Path, p.Body.Start, s)
+		l.reader.windows(p.Text, func(s []byte, _ int) bool {
+			l.addresses(p.Path, p.Body.Start, s)
+			l.ownDomain(p.Path, p.Body.Start, s)
+			return true
+		})
 	}
 	at := p.Body.Start
 	for _, c := range p.Parts {
@@ -284,7 +307,7 @@ func (l *leaks) bytes(p *mail.Part, r mail.Range) {
 			l.note(leakUnreadable, p.Path, at)
 			return
 		}
-		l.scan(p.Path, at, []string{string(buf[:n])})
+		l.part(p.Path, at).scan(string(buf[:n]))
 	}
 }
 
@@ -334,8 +357,8 @@ func (l *leaks) raw(p *mail.Part, b []byte) {
 	s := lower(b)
 	l.addresses(p.Path, p.Body.Start, s)
 	l.numbers(p.Path, p.Body.Start, s)
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
+	if bytes.IndexByte(s, 0) >= 0 {
+		s = bytes.ReplaceAll(s, []byte{0}, nil)
 		l.addresses(p.Path, p.Body.Start, s)
 		l.numbers(p.Path, p.Body.Start, s)
 	}
@@ -343,7 +366,7 @@ func (l *leaks) raw(p *mail.Part, b []byte) {
 
 // lower folds ASCII letters and makes every byte beyond ASCII a space: among such bytes it is
 // not known what is a letter.
-func lower(b []byte) string {
+func lower(b []byte) []byte {
 	out := make([]byte, len(b))
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
@@ -354,26 +377,86 @@ func lower(b []byte) string {
 		}
 		out[i] = c
 	}
-	return string(out)
+	return out
 }
 
-// scan searches the texts of one part for everything.
-func (l *leaks) scan(path string, offset int64, texts []string) {
-	if len(texts) == 0 {
-		return
+// partSearch searches the texts of one part for everything, window by window. What belongs
+// together wherever it stands in the part is remembered: names and birth dates.
+type partSearch struct {
+	l          *leaks
+	path       string
+	offset     int64
+	names      finder
+	born       map[day]bool // of foreign clients named so far
+	days       map[day]bool // read so far on which a client was born
+	dates, esc dates        // esc: of what was escaped
+}
+
+func (l *leaks) part(path string, offset int64) *partSearch {
+	return &partSearch{l: l, path: path, offset: offset, names: finder{set: &l.in.Watch.nameSet}, dates: dates{-1, -1}, esc: dates{-1, -1}}
+}
+
+// scan searches a text as it stands and, where it is percent-encoded, as a link means it.
+func (p *partSearch) scan(t string) {
+	p.read(t, &p.dates)
+	if d := unescape(t); d != t {
+		p.read(d, &p.esc)
 	}
-	for _, t := range texts {
-		if d := unescape(t); d != t {
-			texts = append(texts, d)
+}
+
+func (p *partSearch) read(t string, when *dates) {
+	l := p.l
+	l.reader.windows(t, func(s []byte, from int) bool {
+		l.addresses(p.path, p.offset, s)
+		l.numbers(p.path, p.offset, s)
+		l.refs(p.path, p.offset, s)
+		l.ownDomain(p.path, p.offset, s)
+		when.read(s[from:], p.date)
+		eachWord(l.reader.plainLetters(s[from:]), func(w []byte) { p.names.word(w, p.name) })
+		return true
+	})
+	p.names.end()
+}
+
+// name judges the full name of a client: of another recipient and of this practitioner's
+// clients it is a leak alone, of anybody else together with the birth date.
+func (p *partSearch) name(name []byte) bool {
+	l := p.l
+	clients := l.in.Watch.names[string(name)]
+	if !l.foreign(clients) || l.names[string(name)] {
+		return true
+	}
+	for _, i := range clients {
+		c := &l.in.Watch.clients[i]
+		if l.near[i] || (c.practitioner != "" && c.practitioner == l.sender.ID) {
+			l.note(leakName, p.path, p.offset)
+			continue
+		}
+		if c.born.IsZero() {
+			continue
+		}
+		d := dayOf(c.born)
+		if p.born == nil {
+			p.born = map[day]bool{}
+		}
+		if p.born[d] = true; p.days[d] {
+			l.note(leakNameBorn, p.path, p.offset)
 		}
 	}
-	folded := foldAll(texts)
-	s := strings.Join(folded, "\n\x01\n")
-	l.addresses(path, offset, s)
-	l.numbers(path, offset, s)
-	l.refs(path, offset, s)
-	l.names(path, offset, s, folded)
-	l.ownDomain(path, offset, s)
+	return true
+}
+
+// date remembers a day on which somebody was born.
+func (p *partSearch) date(d day) {
+	if !p.l.in.Watch.births[d] {
+		return
+	}
+	if p.days == nil {
+		p.days = map[day]bool{}
+	}
+	if p.days[d] = true; p.born[d] {
+		p.l.note(leakNameBorn, p.path, p.offset)
+	}
 }
 
 // unescape undoes percent-encoding as in a link; what is none stays.
@@ -393,53 +476,4 @@ func unescape(s string) string {
 		b = append(b, s[i])
 	}
 	return string(b)
-}
-
-// names looks for full names: of other recipients and of this practitioner's clients alone,
-// of anybody else together with the birth date.
-func (l *leaks) names(path string, offset int64, all string, folded []string) {
-	var days map[day]bool
-	hit := func(name string, clients []int32) {
-		if !l.foreign(clients) || l.ofThePractice(name) {
-			return
-		}
-		for _, i := range clients {
-			c := &l.in.Watch.clients[i]
-			if l.near[i] || (c.practitioner != "" && c.practitioner == l.sender.ID) {
-				l.note(leakName, path, offset)
-				continue
-			}
-			if c.born.IsZero() {
-				continue
-			}
-			if days == nil {
-				days = dates(all)
-			}
-			if days[dayOf(c.born)] {
-				l.note(leakNameBorn, path, offset)
-			}
-		}
-	}
-	w := nameWords(folded...)
-	l.in.Watch.nameSet.find(w, func(name string) bool {
-		hit(name, l.in.Watch.names[name])
-		return true
-	})
-	for i := range w.spans {
-		if word := w.from(i, 1); len(word) >= minJoined {
-			if clients := l.in.Watch.joined[word]; clients != nil {
-				hit(word, clients)
-			}
-		}
-	}
-}
-
-// ofThePractice reports whether the sender has that name.
-func (l *leaks) ofThePractice(name string) bool {
-	for _, own := range []string{l.sender.Name, l.sender.AliasName} {
-		if slices.Contains(nameForms(own), name) || slices.Contains(joinedForms(own), name) {
-			return true
-		}
-	}
-	return false
 }

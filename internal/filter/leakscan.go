@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"strings"
 	"time"
 	"unicode"
@@ -16,10 +17,10 @@ const (
 )
 
 // addresses looks every mailbox in a folded text up.
-func (l *leaks) addresses(path string, offset int64, s string) {
-	for at := strings.IndexByte(s, '@'); at >= 0; {
+func (l *leaks) addresses(path string, offset int64, s []byte) {
+	for at := bytes.IndexByte(s, '@'); at >= 0; {
 		l.address(path, offset, s, at)
-		next := strings.IndexByte(s[at+1:], '@')
+		next := bytes.IndexByte(s[at+1:], '@')
 		if next < 0 {
 			return
 		}
@@ -29,12 +30,12 @@ func (l *leaks) addresses(path string, offset int64, s string) {
 
 // address looks up whatever mailbox may stand around one "@": the text around it may run into
 // it ("email=anna@example.org", "anna@example.org.Then").
-func (l *leaks) address(path string, offset int64, s string, at int) {
+func (l *leaks) address(path string, offset int64, s []byte, at int) {
 	end := at + 1
 	for end < len(s) && end-at <= maxDomain && domainByte(s[end]) {
 		end++
 	}
-	raw := strings.Trim(s[at+1:end], ".-")
+	raw := strings.Trim(string(s[at+1:end]), ".-")
 	for d := l.asciiDomain(raw); d != ""; d = withoutLabel(d) {
 		if !l.in.Watch.domains[d] && !l.domains[d] {
 			continue
@@ -73,11 +74,11 @@ func withoutLabel(d string) string {
 }
 
 // locals calls try for each local part that can end at the "@".
-func (l *leaks) locals(s string, at int, try func(string)) {
+func (l *leaks) locals(s []byte, at int, try func(string)) {
 	if at > 0 && s[at-1] == '"' {
-		if i := strings.LastIndexByte(s[max(0, at-1-maxLocal):at-1], '"'); i >= 0 {
+		if i := bytes.LastIndexByte(s[max(0, at-1-maxLocal):at-1], '"'); i >= 0 {
 			quoted := s[max(0, at-1-maxLocal)+i+1 : at-1]
-			try(strings.ReplaceAll(quoted, "\\", ""))
+			try(strings.ReplaceAll(string(quoted), "\\", ""))
 		}
 		return
 	}
@@ -85,7 +86,7 @@ func (l *leaks) locals(s string, at int, try func(string)) {
 	for start := at - 1; start >= low && localByte(s[start]); start-- {
 		// A local part starts where the text before it could have ended.
 		if s[start] != '.' && (start == low || !alnumByte(s[start-1]) || !alnumByte(s[start])) {
-			try(s[start:at])
+			try(string(s[start:at]))
 		}
 	}
 }
@@ -105,14 +106,14 @@ const (
 )
 
 // numbers looks every phone number in a folded text up, however its digits are grouped.
-func (l *leaks) numbers(path string, offset int64, s string) {
+func (l *leaks) numbers(path string, offset int64, s []byte) {
 	var run []byte   // digits of the groups so far
 	var starts []int // where each group starts in run
 	gap := maxGap + 1
 	for i := 0; i < len(s); {
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(s[i:])
+			r, size = utf8.DecodeRune(s[i:])
 		}
 		d, ok := digit(r)
 		if !ok {
@@ -148,7 +149,7 @@ func (l *leaks) numbers(path string, offset int64, s string) {
 			}
 			r, size = rune(s[i]), 1
 			if r >= utf8.RuneSelf {
-				r, size = utf8.DecodeRuneInString(s[i:])
+				r, size = utf8.DecodeRune(s[i:])
 			}
 			d, ok = digit(r)
 		}
@@ -201,14 +202,14 @@ func digit(r rune) (byte, bool) {
 }
 
 // refs looks every client code in a folded text up: "notes_c-0142_v2.pdf" holds one.
-func (l *leaks) refs(path string, offset int64, s string) {
+func (l *leaks) refs(path string, offset int64, s []byte) {
 	type piece struct{ start, end int }
 	window := make([]piece, 0, l.in.Watch.codeParts)
 	start := -1
 	for i := 0; i <= len(s); {
 		r, size := rune(' '), 1
 		if i < len(s) {
-			r, size = utf8.DecodeRuneInString(s[i:])
+			r, size = utf8.DecodeRune(s[i:])
 		}
 		if i < len(s) && !notAlnum(r) {
 			if start < 0 {
@@ -228,7 +229,7 @@ func (l *leaks) refs(path string, offset int64, s string) {
 				window = append(window, piece{start, i})
 			}
 			for _, p := range window {
-				if l.foreign(l.in.Watch.codes[s[p.start:i]]) {
+				if l.foreign(l.in.Watch.codes[string(s[p.start:i])]) {
 					l.note(leakCode, path, offset)
 				}
 			}
@@ -239,16 +240,13 @@ func (l *leaks) refs(path string, offset int64, s string) {
 }
 
 // ownDomain looks for the practitioner's domain, where the copy hides it behind the alias.
-func (l *leaks) ownDomain(path string, offset int64, s string) {
-	if !l.alias || l.in.Variant.Show == ShowContact { // a contact may see our people in To and Cc
-		return
-	}
-	d := fold(l.sender.Real.Domain)
-	if d == "" || d == fold(l.sender.Alias.Domain) {
+func (l *leaks) ownDomain(path string, offset int64, s []byte) {
+	d := l.hidden
+	if len(d) == 0 {
 		return
 	}
 	for from := 0; ; {
-		i := strings.Index(s[from:], d)
+		i := bytes.Index(s[from:], d)
 		if i < 0 {
 			return
 		}
@@ -269,37 +267,61 @@ type day struct{ y, m, d int }
 
 func dayOf(t time.Time) day { return day{t.Year(), int(t.Month()), t.Day()} }
 
-// dates reads every date in a folded text: 1990-04-01, 01/04/1990, 1.4.90, 1 April 1990,
+// dates reads every date in folded windows: 1990-04-01, 01/04/1990, 1.4.90, 1 April 1990,
 // April 1st, 1990. What may be read in two ways counts as both.
-func dates(s string) map[day]bool {
-	out := map[day]bool{}
-	w := strings.FieldsFunc(s, notAlnum)
-	for i := 0; i+2 < len(w); i++ {
-		a, b, c := datePiece(w[i]), datePiece(w[i+1]), datePiece(w[i+2])
-		add := func(y, m, d int) {
-			if m < 1 || m > 12 || d < 1 || d > 31 || y < 0 {
-				return
-			}
-			if y < 100 {
-				out[day{1900 + y, m, d}] = true
-				y += 2000
-			}
-			out[day{y, m, d}] = true
+type dates struct {
+	a, b int // the last two pieces; -1 for what is none
+}
+
+func (w *dates) read(s []byte, found func(day)) {
+	add := func(y, m, d int) {
+		if m < 1 || m > 12 || d < 1 || d > 31 || y < 0 {
+			return
 		}
+		if y < 100 {
+			found(day{1900 + y, m, d})
+			y += 2000
+		}
+		found(day{y, m, d})
+	}
+	for len(s) > 0 {
+		n := alnumRun(s)
+		if n == 0 {
+			_, n = utf8.DecodeRune(s)
+			s = s[n:]
+			continue
+		}
+		a, b, c := w.a, w.b, datePiece(s[:n])
+		w.a, w.b = b, c
+		s = s[n:]
 		add(a, b, c)
 		add(c, b, a)
 		add(c, a, b)
 	}
-	return out
+}
+
+// alnumRun returns the length of the run of letters and digits at the start of s.
+func alnumRun(s []byte) int {
+	for i := 0; i < len(s); {
+		r, n := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, n = utf8.DecodeRune(s[i:])
+		}
+		if notAlnum(r) {
+			return i
+		}
+		i += n
+	}
+	return len(s)
 }
 
 // datePiece reads a number ("1", "1st", "1990") or the name of a month; -1 for anything else.
-func datePiece(w string) int {
+func datePiece(w []byte) int {
 	if len(w) == 0 || len(w) > 9 {
 		return -1
 	}
-	if n, rest := leadingNumber(w); n >= 0 && len(w)-len(rest) <= 4 {
-		switch rest {
+	if n, digits := leadingNumber(w); digits > 0 && digits <= 4 {
+		switch string(w[digits:]) {
 		case "", "st", "nd", "rd", "th":
 			return n
 		}
@@ -308,21 +330,21 @@ func datePiece(w string) int {
 	if len(w) < 3 {
 		return -1
 	}
-	for m := time.January; m <= time.December; m++ {
-		if name := strings.ToLower(m.String()); strings.HasPrefix(name, w) || (m == time.September && w == "sept") {
-			return int(m)
+	for i, name := range months {
+		if strings.HasPrefix(name, string(w)) || (i == 8 && string(w) == "sept") {
+			return i + 1
 		}
 	}
 	return -1
 }
 
-func leadingNumber(w string) (int, string) {
-	n, i := 0, 0
-	for i < len(w) && w[i] >= '0' && w[i] <= '9' && i < 5 {
-		n, i = n*10+int(w[i]-'0'), i+1
+var months = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+	"november", "december"}
+
+// leadingNumber returns the number of at most five digits at the start of w, and how many.
+func leadingNumber(w []byte) (n, digits int) {
+	for digits < len(w) && digits < 5 && w[digits] >= '0' && w[digits] <= '9' {
+		n, digits = n*10+int(w[digits]-'0'), digits+1
 	}
-	if i == 0 {
-		return -1, w
-	}
-	return n, w[i:]
+	return n, digits
 }

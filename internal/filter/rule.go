@@ -25,9 +25,10 @@ type RuleSpec struct {
 
 // rule is a compiled rule. It holds no state: it may be evaluated from many goroutines.
 type rule struct {
-	spec RuleSpec
-	need Need
-	made Finding // what every finding of the rule has in common
+	spec  RuleSpec
+	need  Need
+	lists []*WordList
+	made  Finding // what every finding of the rule has in common
 }
 
 // NewRule compiles a rule.
@@ -52,7 +53,7 @@ func NewRule(s RuleSpec) Rule {
 	if len(missing) > 0 && f.Action == Hold {
 		f.Text, f.Reason = "", f.Reason+": "+List(slices.Compact(missing))+" is not built into this version, so the email is held"
 	}
-	return &rule{spec: s, need: needs(s.When) | needs(s.Unless), made: f}
+	return &rule{spec: s, need: needs(s.When) | needs(s.Unless), lists: append(listsOf(s.When), listsOf(s.Unless)...), made: f}
 }
 
 // reason is what the rule's findings say in public: its name and why it exists.

@@ -78,6 +78,11 @@ func evaluate(rules []Rule, pr Practice, in *Input) ([]Finding, error) {
 	var out []Finding
 	var unavailable error
 	for _, r := range rules {
+		if r, ok := r.(*rule); ok {
+			in.memory().lists = append(in.memory().lists, r.lists...)
+		}
+	}
+	for _, r := range rules {
 		if in.Mail == nil && r.Needs()&NeedContent != 0 {
 			continue
 		}

@@ -6,8 +6,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
@@ -21,9 +19,9 @@ type Watch struct {
 	phones    map[string][]int32 // last digits, see phoneKey
 	codes     map[string][]int32 // folded
 	codeParts int                // most pieces that a code has
-	names     map[string][]int32 // folded words
-	joined    map[string][]int32 // first and last name as one word
+	names     map[string][]int32 // folded words; first and last name as one word as well
 	nameSet   phrases
+	births    map[day]bool // days on which somebody was born
 }
 
 // watched is what a hit needs to know of a client.
@@ -40,19 +38,22 @@ func NewWatch(clients []Client) *Watch {
 	w := &Watch{
 		clients: make([]watched, n), byRef: make(map[string]int32, n),
 		mailboxes: make(map[string][]int32, n), domains: map[string]bool{}, phones: make(map[string][]int32, n),
-		codes: make(map[string][]int32, n), names: make(map[string][]int32, n), joined: make(map[string][]int32, n),
-		nameSet: phrases{has: make(map[string]struct{}, n), lengths: make(map[string][]int, n)},
+		codes: make(map[string][]int32, n), names: make(map[string][]int32, n), nameSet: newPhrases(n), births: map[day]bool{},
 	}
+	var r reader
 	for i := range clients {
-		w.add(int32(i), &clients[i])
+		w.add(&r, int32(i), &clients[i])
 	}
 	return w
 }
 
-func (w *Watch) add(i int32, c *Client) {
+func (w *Watch) add(r *reader, i int32, c *Client) {
 	k := &w.clients[i]
 	k.ref, k.practitioner, k.born = c.Ref, c.Practitioner, c.Born
 	w.byRef[c.Ref] = i
+	if !c.Born.IsZero() {
+		w.births[dayOf(c.Born)] = true
+	}
 	for _, a := range c.Email {
 		if a.IsZero() {
 			continue
@@ -78,12 +79,9 @@ func (w *Watch) add(i int32, c *Client) {
 			w.codes[joined] = append(w.codes[joined], i)
 		}
 	}
-	for _, name := range nameForms(c.Name) {
+	for _, name := range nameForms(r.nameWords(c.Name)) {
 		w.nameSet.add(name)
 		w.names[name] = append(w.names[name], i)
-	}
-	for _, name := range joinedForms(c.Name) {
-		w.joined[name] = append(w.joined[name], i)
 	}
 }
 
@@ -144,60 +142,22 @@ func pieces(code string) int { return len(strings.FieldsFunc(code, notAlnum)) }
 
 func notAlnum(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// nameForms returns the ways in which a full name is written: "Anna Maria Smith", "Anna Smith"
-// and "Smith, Anna Maria". A single name is none: it names too many.
-func nameForms(name string) []string {
-	w := nameWords(fold(name))
-	n := len(w.spans)
+// nameForms returns the ways in which a full name is written: "Anna Maria Smith", "Anna Smith",
+// "Smith, Anna Maria", and "annasmith" as file names have it. A single name is none: it names
+// too many.
+func nameForms(w []string) []string {
+	n := len(w)
 	if n < 2 {
 		return nil
 	}
-	first, last := w.from(0, 1), w.from(n-1, 1)
-	out := []string{w.all(), first + " " + last, last + " " + first, last + " " + w.from(0, n-1)}
+	first, last := w[0], w[n-1]
+	out := []string{strings.Join(w, " "), first + " " + last, last + " " + first, last + " " + strings.Join(w[:n-1], " ")}
+	if len(first)+len(last) >= minJoined && first != last {
+		out = append(out, first+last, last+first)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// joinedForms returns the name as one word: "annasmith", as file names have it.
-func joinedForms(name string) []string {
-	w := nameWords(fold(name))
-	n := len(w.spans)
-	if n < 2 {
-		return nil
-	}
-	first, last := w.from(0, 1), w.from(n-1, 1)
-	if len(first)+len(last) < minJoined || first == last {
-		return nil
-	}
-	return []string{first + last, last + first}
-}
-
 // minJoined is how long a name is at least that is found written as one word.
 const minJoined = 7
-
-// nameWords splits folded texts into the words of names, as people type them who do not have
-// the letter: "Zoe Lukasik" is Zoë Łukasik.
-func nameWords(folded ...string) words {
-	plain := make([]string, len(folded))
-	for i, s := range folded {
-		plain[i] = plainLetters(s)
-	}
-	return tokeniseFolded(plain)
-}
-
-// plainLetters takes the accents off a folded text. Only what stands on letters of Latin, Greek
-// and Cyrillic is an accent; the vowel signs of other scripts stay.
-func plainLetters(s string) string {
-	if isASCII(s) {
-		return s
-	}
-	return norm.NFC.String(barred.Replace(strings.Map(func(r rune) rune {
-		if r >= 0x300 && r <= 0x36f {
-			return -1
-		}
-		return r
-	}, norm.NFD.String(s))))
-}
-
-// barred are letters that Unicode does not take apart.
-var barred = strings.NewReplacer("ł", "l", "ø", "o", "đ", "d", "ð", "d", "ħ", "h", "ı", "i", "æ", "ae", "œ", "oe", "þ", "th")

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 )
 
 // DangerWords is the list that is matched only against what the sender wrote now: a client's
@@ -26,9 +25,10 @@ type WordList struct {
 // NewWordList compiles a list. A list without a single word is an error: a rule that looks
 // for nothing would protect nobody.
 func NewWordList(name string, list []string) (*WordList, error) {
-	w := &WordList{name: name, set: newPhrases()}
+	w := &WordList{name: name, set: newPhrases(len(list))}
+	var r reader
 	for _, p := range list {
-		w.set.add(tokenise(p).all())
+		w.set.add(strings.Join(r.words(p), " "))
 	}
 	if len(w.set.has) == 0 {
 		return nil, fmt.Errorf("word list %q holds no words", name)
@@ -42,18 +42,24 @@ func (w *WordList) Name() string { return w.name }
 // Len returns the number of different words and phrases.
 func (w *WordList) Len() int { return len(w.set.has) }
 
-// phrases is a set of token sequences. lengths holds, for each first token, how many tokens
-// the phrases that start with it have, so that a text is read once whatever the set's size.
+// phrases is a set of word sequences, with one space between words, so that a text is read once
+// whatever the set's size.
 type phrases struct {
 	has     map[string]struct{}
-	lengths map[string][]int
+	lengths map[string]uint64 // by first word: bit n is set when phrases of n words start with it
+	starts  [256]uint64       // by first byte: bit n is set when such a first word has n bytes
+	longest int               // bytes of the longest phrase
+	words   int               // words of the phrase with the most words
 }
 
-func newPhrases() phrases {
-	return phrases{has: map[string]struct{}{}, lengths: map[string][]int{}}
+// topBit stands for its number and all above.
+const topBit = 63
+
+func newPhrases(n int) phrases {
+	return phrases{has: make(map[string]struct{}, n), lengths: make(map[string]uint64, n)}
 }
 
-func (p phrases) add(tokens string) {
+func (p *phrases) add(tokens string) {
 	if tokens == "" {
 		return
 	}
@@ -63,90 +69,134 @@ func (p phrases) add(tokens string) {
 	p.has[tokens] = struct{}{}
 	first, _, _ := strings.Cut(tokens, " ")
 	n := strings.Count(tokens, " ") + 1
-	for _, l := range p.lengths[first] {
-		if l == n {
-			return
-		}
-	}
-	p.lengths[first] = append(p.lengths[first], n)
+	p.lengths[first] |= 1 << min(n, topBit)
+	p.starts[first[0]] |= 1 << min(len(first), topBit)
+	p.longest, p.words = max(p.longest, len(tokens)), max(p.words, n)
 }
 
-// find calls hit for each phrase in the text, until hit returns false.
-func (p phrases) find(w words, hit func(phrase string) bool) {
-	for i := range w.spans {
-		for _, n := range p.lengths[w.from(i, 1)] {
-			if i+n > len(w.spans) {
-				continue
-			}
-			s := w.from(i, n)
-			if _, ok := p.has[s]; ok && !hit(s) {
+// startingWith returns the lengths of the phrases that start with the word.
+func (p *phrases) startingWith(word []byte) uint64 {
+	if p.starts[word[0]]&(1<<min(len(word), topBit)) == 0 {
+		return 0
+	}
+	return p.lengths[string(word)]
+}
+
+// finder looks for the phrases of a set in a text that it is given word by word. It keeps as
+// many words as a phrase can still need.
+type finder struct {
+	set    *phrases
+	recent []byte // the words since the first open one, one space between them
+	open   []opened
+}
+
+// opened is a word with which phrases start.
+type opened struct {
+	at      int // in recent
+	words   int // read from here on
+	lengths uint64
+}
+
+// end ends a text: no phrase reaches from one into the next.
+func (f *finder) end() { f.open = f.open[:0] }
+
+// word takes the next word and calls hit for each phrase that ends with it, until hit returns
+// false.
+func (f *finder) word(w []byte, hit func(phrase []byte) bool) {
+	lengths := f.set.startingWith(w)
+	if lengths == 0 && len(f.open) == 0 {
+		return
+	}
+	if len(w) > f.set.longest {
+		f.end()
+		return
+	}
+	if len(f.open) == 0 {
+		f.recent = f.recent[:0]
+	} else {
+		f.forget()
+		f.recent = append(f.recent, ' ')
+	}
+	if lengths != 0 {
+		f.open = append(f.open, opened{at: len(f.recent), lengths: lengths})
+	}
+	f.recent = append(f.recent, w...)
+	still := f.open[:0]
+	for _, o := range f.open {
+		o.words++
+		if o.lengths&(1<<min(o.words, topBit)) != 0 {
+			if _, ok := f.set.has[string(f.recent[o.at:])]; ok && !hit(f.recent[o.at:]) {
+				f.end()
 				return
 			}
 		}
-	}
-}
-
-func (p phrases) in(w words) bool {
-	found := false
-	p.find(w, func(string) bool { found = true; return false })
-	return found
-}
-
-// words is a text as folded words with one space between them, and where each one stands.
-type words struct {
-	text  string
-	spans [][2]int
-}
-
-func (w words) all() string { return w.text }
-
-// from returns n words from the i-th on, as they stand in text: no allocation.
-func (w words) from(i, n int) string { return w.text[w.spans[i][0]:w.spans[i+n-1][1]] }
-
-// tokenise splits texts into words (UAX #29, but for [split]). Punctuation separates words and
-// is dropped, so "self-harm" and "self harm" are the same; no phrase reaches from one text into
-// the next.
-func tokenise(texts ...string) words { return tokeniseFolded(foldAll(texts)) }
-
-func foldAll(texts []string) []string {
-	folded := make([]string, len(texts))
-	for i, t := range texts {
-		folded[i] = fold(t)
-	}
-	return folded
-}
-
-func tokeniseFolded(texts []string) words {
-	var b strings.Builder
-	var w words
-	for n, t := range texts {
-		if n > 0 && b.Len() > 0 {
-			b.WriteByte(' ') // two spaces: no phrase holds them
+		if o.lengths>>min(o.words, topBit) > 1 || (o.lengths>>topBit != 0 && o.words < f.set.words) {
+			still = append(still, o)
 		}
-		b.Grow(len(t) + 1)
-		w.spans = slices.Grow(w.spans, len(t)/5) // about one word
-		split := unicodeWords
-		if isASCII(t) {
-			split = asciiWords
-		}
-		split(t, func(word string) {
-			if b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			start := b.Len()
-			b.WriteString(word)
-			w.spans = append(w.spans, [2]int{start, b.Len()})
-		})
 	}
-	w.text = b.String()
-	return w
+	f.open = still
 }
 
-func unicodeWords(t string, yield func(string)) {
+// forget drops what lies before the first open word, once it is most of what is kept.
+func (f *finder) forget() {
+	drop := f.open[0].at
+	if drop < 1<<10 || drop < len(f.recent)/2 {
+		return
+	}
+	f.recent = append(f.recent[:0], f.recent[drop:]...)
+	for i := range f.open {
+		f.open[i].at -= drop
+	}
+}
+
+// words returns the words of a short text.
+func (r *reader) words(t string) []string {
+	var out []string
+	r.windows(t, func(s []byte, from int) bool {
+		eachWord(s[from:], func(w []byte) { out = append(out, string(w)) })
+		return true
+	})
+	return out
+}
+
+// nameWords returns the words of a short text without accents.
+func (r *reader) nameWords(t string) []string {
+	var out []string
+	r.windows(t, func(s []byte, from int) bool {
+		eachWord(r.plainLetters(s[from:]), func(w []byte) { out = append(out, string(w)) })
+		return true
+	})
+	return out
+}
+
+// eachWord splits a folded window into words (UAX #29, but for [split]). Punctuation separates
+// words and is dropped, so "self-harm" and "self harm" are the same.
+func eachWord(s []byte, yield func([]byte)) {
+	if isASCIIBytes(s) {
+		asciiWords(s, yield)
+		return
+	}
+	for len(s) > 0 {
+		// A blank always ends a word: what stands between two is read on its own. The blank
+		// goes with what follows it, where a mark may stand on it.
+		n := 1 + bytes.IndexByte(s[1:], ' ')
+		if n == 0 {
+			n = len(s)
+		}
+		if isASCIIBytes(s[:n]) {
+			asciiWords(s[:n], yield)
+		} else {
+			unicodeWords(s[:n], yield)
+		}
+		s = s[n:]
+	}
+}
+
+func unicodeWords(s []byte, yield func([]byte)) {
 	state := -1
-	var word string
-	for len(t) > 0 {
-		if word, t, state = uniseg.FirstWordInString(t, state); wordy(word) {
+	var word []byte
+	for len(s) > 0 {
+		if word, s, state = uniseg.FirstWord(s, state); wordy(word) {
 			split(word, yield)
 		}
 	}
@@ -154,7 +204,7 @@ func unicodeWords(t string, yield func(string)) {
 
 // split takes apart what UAX #29 leaves together and people do not: "Ben_Brook.pdf",
 // "Name:Ben", "one.Ben". A possessive ending says nothing of its own: "Brook's" is Brook.
-func split(word string, yield func(string)) {
+func split(word []byte, yield func([]byte)) {
 	start := 0
 	for i := range len(word) {
 		c := word[i]
@@ -173,16 +223,16 @@ func split(word string, yield func(string)) {
 }
 
 // owner drops the possessive ending of a word.
-func owner(word string) string {
-	if w, ok := strings.CutSuffix(word, "'s"); ok && w != "" {
-		return w
+func owner(word []byte) []byte {
+	if n := len(word) - 2; n > 0 && word[n] == '\'' && word[n+1] == 's' {
+		return word[:n]
 	}
 	return word
 }
 
 // asciiWords is unicodeWords for ASCII, several times as fast: letters and digits stick
 // together, and so do letters around ' and digits around ' . , ; (UAX #29, WB5 to WB13).
-func asciiWords(t string, yield func(string)) {
+func asciiWords(t []byte, yield func([]byte)) {
 	for i := 0; i < len(t); {
 		if !sticky(t[i]) {
 			i++
@@ -213,8 +263,10 @@ func sticky(c byte) bool     { return letterByte(c) || digitByte(c) }
 
 // wordy reports whether a segment is a word: it holds a letter, a digit or a symbol that is
 // written as a word (an emoji).
-func wordy(s string) bool {
-	for _, r := range s {
+func wordy(s []byte) bool {
+	for len(s) > 0 {
+		r, n := utf8.DecodeRune(s)
+		s = s[n:]
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || (r > unicode.MaxASCII && unicode.Is(unicode.So, r)) {
 			return true
 		}
@@ -222,42 +274,9 @@ func wordy(s string) bool {
 	return false
 }
 
-// fold makes spellings of the same text equal: compatibility forms, case, the kinds of
-// apostrophe and of hyphen, and characters that take no room and only serve to break a word up.
-func fold(s string) string {
-	if isASCII(s) {
-		return strings.ToLower(s)
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\u2019' || r == '\u02bc' || r == '\u2018':
-			return '\''
-		case r >= '\u2010' && r <= '\u2015' || r == '\u2212':
-			return '-'
-		case r == utf8.RuneError:
-			return ' '
-		case r == '\u200b' || r == '\u00ad' || r == '\u034f' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
-			return -1
-		}
-		return r
-	}, s)
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
-}
-
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
 // memo keeps what several rules need from the same message, made once.
 type memo struct {
-	fresh     words              // what the sender wrote now
-	full      words              // the subject, the new text and the text inside attachments
-	done      bool               // fresh and full are made
+	lists     []*WordList        // that the rules ask for: all are looked for in one reading
 	mentions  map[*WordList]bool // answers, one for each list
 	structure struct {
 		done              bool
@@ -284,24 +303,63 @@ func (in *Input) sealed() (signed, encrypted bool) {
 // mentions reports whether the message holds a word of the list.
 func (in *Input) mentions(l *WordList) bool {
 	m := in.memory()
-	if found, ok := m.mentions[l]; ok {
-		return found
-	}
-	if !m.done {
-		text, subject := in.Mail.NewText(), ParseSubject(in.Mail.Subject)
-		m.full = tokenise(append([]string{in.Mail.Subject, text}, attachedTexts(in.Mail)...)...)
-		if subject.Reply {
-			m.fresh = tokenise(text)
-		} else {
-			m.fresh = tokenise(in.Mail.Subject, text)
+	if _, ok := m.mentions[l]; !ok {
+		lists := []*WordList{l}
+		for _, other := range m.lists {
+			if _, ok := m.mentions[other]; !ok && other != nil && !slices.Contains(lists, other) {
+				lists = append(lists, other)
+			}
 		}
-		m.done = true
+		in.search(lists)
 	}
-	w := m.full
-	if l.name == DangerWords {
-		w = m.fresh
+	return m.mentions[l]
+}
+
+// search reads the message once for all these lists.
+func (in *Input) search(lists []*WordList) {
+	finders, found := make([]finder, len(lists)), make([]bool, len(lists))
+	for i, l := range lists {
+		finders[i].set = &l.set
 	}
-	found := l.set.in(w)
-	m.mentions[l] = found
-	return found
+	var r reader
+	read := func(t string, fresh bool) {
+		r.windows(t, func(s []byte, from int) bool {
+			eachWord(s[from:], func(w []byte) {
+				for i, l := range lists {
+					if !found[i] && (fresh || l.name != DangerWords) {
+						finders[i].word(w, func([]byte) bool { found[i] = true; return false })
+					}
+				}
+			})
+			return true
+		})
+		for i := range finders {
+			finders[i].end()
+		}
+	}
+	// What was written now: an inherited subject was not. Nor is what attachments hold.
+	read(in.Mail.Subject, !ParseSubject(in.Mail.Subject).Reply)
+	read(in.Mail.NewText(), true)
+	for _, t := range attachedTexts(in.Mail) {
+		read(t, false)
+	}
+	for i, l := range lists {
+		in.memo.mentions[l] = found[i]
+	}
+}
+
+// listsOf returns the lists that conditions ask for.
+func listsOf(cs []Condition) []*WordList {
+	var out []*WordList
+	for _, c := range cs {
+		switch c := c.(type) {
+		case Mentions:
+			out = append(out, c.Lists...)
+		case Any:
+			out = append(out, listsOf(c.Conditions)...)
+		case All:
+			out = append(out, listsOf(c.Conditions)...)
+		}
+	}
+	return out
 }

@@ -1,0 +1,250 @@
+package filter
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
+)
+
+// What is in memory of a text that is read, whatever its length.
+const (
+	piece    = 8 << 10  // of source is folded at once; compatibility forms grow up to 18 times
+	maxToken = 16 << 10 // folded bytes without a blank: nothing that is looked for is as long
+	behind   = 512      // stays in view behind a window: more than a mailbox, number or code takes
+)
+
+// reader reads texts in folded windows. Its buffers serve one text after the other; it is for
+// one goroutine.
+type reader struct {
+	mapped, win         []byte // see windows
+	first, second, bare []byte // of fold and of plainLetters
+	caser               *cases.Caser
+}
+
+// windows calls read with the folded text, window by window: s[from:] is new, s[:from] is the
+// end of what was new before. A window ends before a blank, so that no mailbox, number, code
+// or word lies across two; only where maxToken bytes hold no blank it ends between two other
+// words. The bytes are good until read returns; when it returns false, the rest is left.
+func (r *reader) windows(t string, read func(s []byte, from int) bool) {
+	r.mapped, r.win = r.mapped[:0], r.win[:0]
+	for from := 0; len(t) > 0; {
+		n := pieceOf(t)
+		r.mapped = appendMapped(r.mapped, t[:n])
+		t = t[n:]
+		if n = len(r.mapped); len(t) > 0 {
+			n = foldable(r.mapped)
+		}
+		r.fold(r.mapped[:n])
+		r.mapped = append(r.mapped[:0], r.mapped[n:]...)
+		end := len(r.win)
+		if len(t) > 0 {
+			end = from + windowEnd(r.win[from:])
+		}
+		if end == from {
+			continue
+		}
+		if !read(r.win[:end], from) {
+			return
+		}
+		keep := max(0, end-behind)
+		if b := bytes.IndexAny(r.win[keep:end], blanks); b >= 0 {
+			keep += b
+		}
+		r.win = append(r.win[:0], r.win[keep:]...)
+		from = end - keep
+	}
+}
+
+const blanks = " \n\r\t"
+
+// pieceOf returns how much of t is taken next; it splits no character.
+func pieceOf(t string) int {
+	if len(t) <= piece {
+		return len(t)
+	}
+	for n := piece; n > piece-utf8.UTFMax; n-- {
+		if utf8.RuneStart(t[n]) {
+			return n
+		}
+	}
+	return piece
+}
+
+// foldable returns how much of b can be folded without what follows it.
+func foldable(b []byte) int {
+	for i := len(b) - 1; i > max(0, len(b)-1024); i-- {
+		if utf8.RuneStart(b[i]) && norm.NFKC.Properties(b[i:]).BoundaryBefore() {
+			return i
+		}
+	}
+	return len(b) // marks without end over one letter are no word
+}
+
+// windowEnd returns how much of a folded text can be read without what follows it.
+func windowEnd(s []byte) int {
+	if i := bytes.LastIndexAny(s, blanks); i > 0 {
+		return i
+	}
+	if len(s) <= maxToken {
+		return 0
+	}
+	last := 0
+	for rest, state := s, -1; len(rest) > 0; {
+		last = len(s) - len(rest)
+		_, rest, state = uniseg.FirstWord(rest, state)
+	}
+	if last > 0 {
+		return last
+	}
+	// split takes such a word apart here.
+	if i := bytes.LastIndexAny(s, "_:."); i > 0 {
+		return i
+	}
+	return len(s)
+}
+
+// appendMapped makes the kinds of apostrophe and of hyphen equal, and drops characters that
+// take no room and only serve to break a word up.
+func appendMapped(dst []byte, t string) []byte {
+	if isASCII(t) {
+		return append(dst, t...)
+	}
+	for _, c := range t {
+		switch {
+		case c < utf8.RuneSelf:
+			dst = append(dst, byte(c))
+		case c == '\u2019' || c == '\u02bc' || c == '\u2018':
+			dst = append(dst, '\'')
+		case c >= '\u2010' && c <= '\u2015' || c == '\u2212':
+			dst = append(dst, '-')
+		case c == utf8.RuneError:
+			dst = append(dst, ' ')
+		case c == '\u200b' || c == '\u00ad' || c == '\u034f' || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Variation_Selector, c):
+		default:
+			dst = utf8.AppendRune(dst, c)
+		}
+	}
+	return dst
+}
+
+// fold appends b to the window with spellings of the same text made equal: compatibility forms
+// and case.
+func (r *reader) fold(b []byte) {
+	if isASCIIBytes(b) {
+		at := len(r.win)
+		r.win = append(r.win, b...)
+		for i, c := range r.win[at:] {
+			if 'A' <= c && c <= 'Z' {
+				r.win[at+i] = c + 'a' - 'A'
+			}
+		}
+		return
+	}
+	r.first = norm.NFKC.Append(r.first[:0], b...)
+	if r.caser == nil {
+		c := cases.Fold()
+		r.caser = &c
+	}
+	r.second = r.second[:cap(r.second)]
+	for {
+		n, _, err := r.caser.Transform(r.second, r.first, true)
+		if !errors.Is(err, transform.ErrShortDst) {
+			r.second = r.second[:n]
+			break
+		}
+		r.second = make([]byte, 3*len(r.first)+2*len(r.second))
+	}
+	r.win = norm.NFKC.Append(r.win, r.second...)
+}
+
+// folded returns a short text as windows has it.
+func (r *reader) folded(t string) string {
+	r.mapped, r.win = appendMapped(r.mapped[:0], t), r.win[:0]
+	r.fold(r.mapped)
+	return string(r.win)
+}
+
+// fold returns a short text as it is compared.
+func fold(t string) string {
+	if isASCII(t) {
+		return strings.ToLower(t)
+	}
+	var r reader
+	return r.folded(t)
+}
+
+// plainLetters takes the accents off a folded text, as people type who do not have the letter:
+// "Zoe Lukasik" is Zoë Łukasik. Only what stands on letters of Latin, Greek and Cyrillic is an
+// accent; the vowel signs of other scripts stay. The result is good until the next call.
+func (r *reader) plainLetters(s []byte) []byte {
+	if isASCIIBytes(s) {
+		return s
+	}
+	r.first = norm.NFD.Append(r.first[:0], s...)
+	r.second = r.second[:0]
+	for b := r.first; len(b) > 0; {
+		c, n := utf8.DecodeRune(b)
+		switch {
+		case c < utf8.RuneSelf:
+			r.second = append(r.second, b[0])
+		case c >= 0x300 && c <= 0x36f:
+		default:
+			if l, ok := unbarred(c); ok {
+				r.second = append(r.second, l...)
+			} else {
+				r.second = append(r.second, b[:n]...)
+			}
+		}
+		b = b[n:]
+	}
+	r.bare = norm.NFC.Append(r.bare[:0], r.second...)
+	return r.bare
+}
+
+// unbarred spells letters that Unicode does not take apart.
+func unbarred(c rune) (string, bool) {
+	switch c {
+	case 'ł':
+		return "l", true
+	case 'ø':
+		return "o", true
+	case 'đ', 'ð':
+		return "d", true
+	case 'ħ':
+		return "h", true
+	case 'ı':
+		return "i", true
+	case 'æ':
+		return "ae", true
+	case 'œ':
+		return "oe", true
+	case 'þ':
+		return "th", true
+	}
+	return "", false
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func isASCIIBytes(s []byte) bool {
+	for _, c := range s {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
