@@ -2,7 +2,11 @@ package smtpd
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -45,7 +49,7 @@ func (s *session) signIn(name, password string) error {
 	if r.Code != 535 {
 		return r
 	}
-	s.srv.tries.failed(ip, name)
+	s.srv.tries.failed(ip, name, password)
 	if s.conn.failedSignIns++; s.conn.failedSignIns >= maxSignIns {
 		return tooManyTries()
 	}
@@ -111,9 +115,10 @@ const (
 // time twice as long. A name still signs in from an address where it did before, so nobody can
 // lock a practitioner out by guessing at her name.
 type limiter struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	keys map[string]*tries
+	now    func() time.Time
+	secret []byte // for telling passwords apart without keeping them
+	mu     sync.Mutex
+	keys   map[string]*tries
 }
 
 type tries struct {
@@ -122,7 +127,11 @@ type tries struct {
 	keep     time.Time // forgotten after
 }
 
-func newLimiter(now func() time.Time) *limiter { return &limiter{now: now, keys: map[string]*tries{}} }
+func newLimiter(now func() time.Time) *limiter {
+	l := &limiter{now: now, secret: make([]byte, 32), keys: map[string]*tries{}}
+	rand.Read(l.secret)
+	return l
+}
 
 func limiterKeys(ip netip.Addr, name string) (byIP, byName, good string) {
 	name = strings.ToLower(name[:min(len(name), 255)])
@@ -139,10 +148,22 @@ func (l *limiter) blocked(ip netip.Addr, name string) bool {
 	return waits(byIP) || waits(byName) && (known == nil || now.After(known.keep))
 }
 
-func (l *limiter) failed(ip netip.Addr, name string) {
+// failed counts a failure, but the same wrong password of the same name only once an hour: a
+// phone that was left with an old one tries it for ever, guesses nothing, and must not lock out
+// everybody who shares its address.
+func (l *limiter) failed(ip netip.Addr, name, password string) {
 	byIP, byName, _ := limiterKeys(ip, name)
+	h := hmac.New(sha256.New, l.secret)
+	fmt.Fprintf(h, "%q %q %q", ip, strings.ToLower(name), password)
+	same := "same " + string(h.Sum(nil))
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := l.now()
+	if t := l.keys[same]; t != nil && now.Before(t.keep) {
+		return
+	}
+	l.room(now)
+	l.keys[same] = &tries{keep: now.Add(forgetTries)}
 	l.count(byIP, freeTriesIP)
 	l.count(byName, freeTriesName)
 }

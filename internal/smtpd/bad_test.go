@@ -543,6 +543,36 @@ func TestB18_BackOff(t *testing.T) {
 	r.signedIn()
 }
 
+// A phone with an old password shares its address with the whole practice: its endless tries
+// lock nobody out. Other passwords for the same name are guessing.
+func TestB18_OldPassword(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	r := newRig(t, func(c *Config, _ *desk) { c.Now = func() time.Time { return now } })
+	try := func(password string) string {
+		d := r.tls()
+		d.send("AUTH PLAIN " + plainResponse(goodName, password) + "\r\n")
+		got, _ := d.reply()
+		d.send("QUIT\r\n")
+		_, _ = d.reply()
+		d.closed()
+		return got
+	}
+	for range 60 {
+		if got := try("old"); !strings.HasPrefix(got, "535") {
+			t.Fatalf("%q", got)
+		}
+		now = now.Add(10 * time.Second)
+	}
+	r.signedIn()
+	for i := range freeTriesName {
+		try(fmt.Sprint("guess", i))
+	}
+	if !r.srv.tries.blocked(addrPort(fakeAddr("192.0.2.99")).Addr(), goodName) {
+		t.Error("guessing is not slowed down")
+	}
+}
+
 func TestLimiter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
@@ -550,7 +580,7 @@ func TestLimiter(t *testing.T) {
 	home, away := addrPort(fakeAddr("192.0.2.1")).Addr(), func(i int) string { return fmt.Sprintf("198.51.100.%d", i) }
 	l.succeeded(home, "maya")
 	for i := range 30 {
-		l.failed(addrPort(fakeAddr(away(i))).Addr(), "MAYA")
+		l.failed(addrPort(fakeAddr(away(i))).Addr(), "MAYA", "guess")
 	}
 	if !l.blocked(addrPort(fakeAddr(away(99))).Addr(), "maya") {
 		t.Error("guessing from many addresses is not slowed down")
@@ -563,7 +593,7 @@ func TestLimiter(t *testing.T) {
 		t.Error("locked out for good")
 	}
 	for i := range 3 * maxTries {
-		l.failed(home, fmt.Sprint("x", i))
+		l.failed(home, fmt.Sprint("x", i), "guess")
 	}
 	if len(l.keys) > maxTries+1 {
 		t.Errorf("%d entries", len(l.keys))
