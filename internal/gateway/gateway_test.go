@@ -528,6 +528,17 @@ func TestAnUnreadableRegisterIs451(t *testing.T) {
 	}
 }
 
+// A message that is not read to its end has no size to be told: it is over the limit.
+func TestTooLargeSaysOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.g.limits.Bytes = 1_000_000
+	_, err := b.g.Submit(t.Context(), b.envelope(clientAt(0)), strings.NewReader(strings.Repeat("x", 3_000_000)))
+	if fe := asFault(t, err); fe.Kind != fault.TooLarge || !strings.Contains(fe.Public, "the email is over 1 MB and the limit is 1 MB") {
+		t.Errorf("%+v", fe)
+	}
+}
+
 func TestDSNIsNeutral(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -80,7 +80,8 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 	snap := g.Policy()
 	if n > g.limits.Bytes {
 		return Receipt{}, g.refuseUnread(ctx, snap, e, "M10", fault.TooLarge, fault.Status{Code: 552, Subject: 3, Detail: 4},
-			map[string]string{"size": megabytes(n), "limit": megabytes(g.limits.Bytes)})
+			// How large it would have been nobody knows: it was read up to the limit.
+			map[string]string{"size": "over " + megabytes(g.limits.Bytes), "limit": megabytes(g.limits.Bytes)})
 	}
 	release, err := g.acquire(ctx, n)
 	if err != nil {
