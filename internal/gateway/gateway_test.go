@@ -448,6 +448,46 @@ func TestALockIsNeverReleasedInClear(t *testing.T) {
 	}
 }
 
+// TestHTMLThatCannotBeEditedIsSaid: never a broken page, and never without a word.
+func TestHTMLThatCannotBeEditedIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	msg := strings.Replace(letterTo("x", "", clientAt(0)), "Content-Type: text/plain; charset=utf-8\r\n\r\n", "Content-Type: multipart/alternative; boundary=b\r\n\r\n", 1) +
+		"--b\r\nContent-Type: text/plain\r\n\r\nThe text form.\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>The page <div\r\n--b--\r\n"
+	a, err := b.g.Explain(t.Context(), DryRun{Sender: "maya", Mail: strings.NewReader(msg), Size: int64(len(msg))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if a.Outcome != "send" || len(a.Messages) != 1 || !slices.ContainsFunc(a.Messages[0].Changes, func(s string) bool { return strings.HasPrefix(s, "HTML form left out") }) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestANamedAlternativeIsText: mail apps show it as the message, whatever name it bears.
+func TestANamedAlternativeIsText(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"Content-Type: text/html; name=b.html", "Content-Type: text/html\r\nContent-Disposition: attachment; filename=b.html"} {
+		b := newBench(t)
+		msg := strings.Replace(letterTo("x", "", clientAt(0)), "Content-Type: text/plain; charset=utf-8\r\n\r\n", "Content-Type: multipart/alternative; boundary=b\r\n\r\n", 1) +
+			"--b\r\nContent-Type: text/plain\r\n\r\nHello.\r\n--b\r\n" + field + "\r\n\r\n<p>You wrote about suicide.</p>\r\n--b--\r\n"
+		e := b.envelope(clientAt(0))
+		if _, err := b.g.Submit(t.Context(), e, strings.NewReader(msg)); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range b.copies(e.ID) {
+			for p := range m.Parts() {
+				if p.MediaType == "text/html" && !strings.Contains(p.Text, "116 123") {
+					t.Errorf("%s: no crisis lines in\n%s", field, p.Text)
+				}
+			}
+		}
+		if n := b.noticesAbout(e.ID); len(n) != 1 || n[0].To[0].Address.LocalPart != "sam" {
+			t.Errorf("%s: the danger words were not seen: %d notices", field, len(n))
+		}
+	}
+}
+
 func TestWithdrawnNeverLeaves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -28,30 +28,32 @@ type copyOf struct {
 	at      time.Time
 	number  int // of the variant, from 1
 	variant filter.Variant
+	leftOut bool // once made: a form of the text could not be edited and is not in it
 }
 
 // Render writes one copy of a message as it would leave. The edits run once, in fixed order,
 // whatever the order of the rules; a copy whose body must stay whole gets new top fields only.
-func (g *Gateway) Render(ctx context.Context, c copyOf, w io.Writer) error {
+func (g *Gateway) Render(ctx context.Context, c copyOf, w io.Writer) (mail.Written, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return mail.Written{}, err
 	}
 	d, err := g.draft(c)
 	if err != nil {
-		return err
+		return mail.Written{}, err
 	}
 	end := &ending{w: w}
-	if err := c.mail.Write(end, d); err != nil {
-		return fmt.Errorf("gateway: render variant %d: %w", c.number, err)
+	written, err := c.mail.Write(end, d)
+	if err != nil {
+		return written, fmt.Errorf("gateway: render variant %d: %w", c.number, err)
 	}
 	// A body that came encoded may end in the middle of a line; on the wire none does
 	// (RFC 5321 §4.1.1.4).
 	if string(end.last) != "\r\n" {
 		if _, err := io.WriteString(w, "\r\n"); err != nil {
-			return fmt.Errorf("gateway: render variant %d: %w", c.number, err)
+			return written, fmt.Errorf("gateway: render variant %d: %w", c.number, err)
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // ending passes everything on and remembers the last two bytes.
@@ -320,6 +322,7 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditRemoveIdentifyingHeaders), "identifying header fields removed")
 	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
 	add(has(filter.EditCrisisSignature) && !v.Whole, "crisis lines added")
+	add(c.leftOut, "HTML form left out, because it could not be edited: the text form leaves")
 	add(v.Whole, "body left exactly as your mail app made it")
 	return out
 }

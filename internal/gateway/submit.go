@@ -38,6 +38,8 @@ type decided struct {
 	plan   filter.Plan
 	base   int            // number of the last copy made before this decision; 0 at submission
 	copies []*store.Spool // by variant; nil: not made
+
+	leftOut []bool // by variant: a form of the text could not be edited and is not in the copy
 }
 
 // question is what a decision is asked about.
@@ -61,7 +63,7 @@ func (d *decided) close() {
 // copyOf returns what Render needs for variant i.
 func (d *decided) copyOf(i int) copyOf {
 	return copyOf{snap: d.snap, env: d.env, mail: d.mail, sender: d.facts.Sender.Value, at: d.facts.At,
-		number: d.base + i + 1, variant: d.plan.Variants[i]}
+		number: d.base + i + 1, variant: d.plan.Variants[i], leftOut: i < len(d.leftOut) && d.leftOut[i]}
 }
 
 // Submit takes a message for delivery. When it returns without an error, the message, its
@@ -166,6 +168,7 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 // leak check found in the finished bytes.
 func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *store.Spool) ([]filter.Finding, error) {
 	d.copies = make([]*store.Spool, len(d.plan.Variants))
+	d.leftOut = make([]bool, len(d.plan.Variants))
 	if d.plan.Outcome == filter.Refuse {
 		return nil, nil
 	}
@@ -181,9 +184,11 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 		}
 		s := spool()
 		d.copies[i] = s
-		if err := g.Render(ctx, d.copyOf(i), s); err != nil {
+		written, err := g.Render(ctx, d.copyOf(i), s)
+		if err != nil {
 			return nil, err
 		}
+		d.leftOut[i] = len(written.LeftOut) > 0
 		final, err := d.mail.ParseCopy(s, s.Size(), finalLimits(g.limits))
 		if err != nil {
 			return nil, fmt.Errorf("gateway: read variant %d back: %w", i+1, err)
@@ -322,9 +327,13 @@ func (d *decided) event(kind string) store.Event {
 			rules = append(rules, f.Rule)
 		}
 	}
-	return store.Event{Kind: kind, Actor: d.env.Submitter, Data: map[string]string{
+	data := map[string]string{
 		"outcome": outcomeOf(d.plan.Outcome), "policy": d.snap.ID, "rules": strings.Join(rules, " "),
-		"digest": fmt.Sprintf("%x", d.mail.Digest), "copies": fmt.Sprint(len(d.plan.Variants))}}
+		"digest": fmt.Sprintf("%x", d.mail.Digest), "copies": fmt.Sprint(len(d.plan.Variants))}
+	if slices.Contains(d.leftOut, true) {
+		data["left_out"] = "html"
+	}
+	return store.Event{Kind: kind, Actor: d.env.Submitter, Data: data}
 }
 
 func outcomeOf(a filter.Action) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -104,7 +105,7 @@ func find(p *Part) bodies {
 	switch {
 	case isSealed(p):
 		return bodies{sealed: true}
-	case p.isMessage() || p.Disposition == "attachment":
+	case p.isMessage() || p.Disposition == "attachment" && !p.alternative:
 		return bodies{}
 	case isTextBody(p) && p.MediaType == "text/html":
 		return bodies{html: []*Part{p}}
@@ -265,6 +266,16 @@ func (b *builder) build(p *Part) (*node, error) {
 		return b.message(p)
 	}
 	return b.leaf(p), nil
+}
+
+// leftOut returns the paths of the alternatives that are not written.
+func (b *builder) leftOut() []string {
+	var out []string
+	for p := range b.dropped {
+		out = append(out, p.Path)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // drops reports whether a part is an alternative that is left out: the HTML that could not be

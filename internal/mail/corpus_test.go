@@ -125,7 +125,7 @@ func writeBytes(t testing.TB, m *Message, d Draft) ([]byte, error) {
 	if d.Fields == nil {
 		d.Fields = sampleFields()
 	}
-	err := m.Write(&out, d)
+	_, err := m.Write(&out, d)
 	return out.Bytes(), err
 }
 

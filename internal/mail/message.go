@@ -80,8 +80,10 @@ type Part struct {
 	content content  // what the first bytes say it is
 	inside  []string // the text inside an attached file
 	cut     bool     // Text is not the whole text
-	fresh   bool     // the encoded form has two readings: it is written anew
-	dirty   bool     // the part or one inside it has a defect
+
+	alternative bool // one of the forms in which mail apps show the message's text
+	fresh       bool // the encoded form has two readings: it is written anew
+	dirty       bool // the part or one inside it has a defect
 }
 
 // Get returns the first field of that name (case-insensitive), unfolded, and whether there is one.

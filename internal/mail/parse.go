@@ -60,6 +60,7 @@ func parse(src io.ReaderAt, size int64, lim Limits, outer *opener, original *Mes
 	if p.err != nil {
 		return nil, p.err
 	}
+	markAlternatives(p.m.Root)
 	if size > lim.Bytes {
 		p.breaks(defTooLarge, "1", 0)
 	}

@@ -200,7 +200,7 @@ func TestB33_DepthAndParts(t *testing.T) {
 		{"500 parts", multi("multipart/mixed; boundary=b", strings.Repeat("--b\n\nx\n", 499)+"--b--\n"), "", AcceptAsRead},
 	})
 	m := parseBytes(t, []byte(crlf(nest(21))))
-	if err := m.Write(io.Discard, Draft{ID: sampleID}); err == nil {
+	if _, err := m.Write(io.Discard, Draft{ID: sampleID}); err == nil {
 		t.Error("a message that was not read to its end is written")
 	}
 }
@@ -332,7 +332,7 @@ func TestBoundedMemory(t *testing.T) {
 		if err != nil || len(m.Defects) > 0 {
 			t.Error(err, m.Defects)
 		}
-		if err := m.Write(io.Discard, Draft{ID: sampleID, First: []string{"Hello"}}); err != nil {
+		if _, err := m.Write(io.Discard, Draft{ID: sampleID, First: []string{"Hello"}}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -96,7 +96,23 @@ func isSealed(p *Part) bool { return isSigned(p) || isEncrypted(p) }
 // isTextBody reports a text that a mail app shows as the message, not as a file.
 func isTextBody(p *Part) bool {
 	return (p.MediaType == "text/plain" || p.MediaType == "text/html") && len(p.Parts) == 0 &&
-		p.Disposition != "attachment" && p.Filename == ""
+		(p.alternative || p.Disposition != "attachment" && p.Filename == "")
+}
+
+// markAlternatives marks what mail apps show as the text of the message, whatever file name or
+// disposition it bears: the alternatives of one multipart/alternative, and of one that is a
+// multipart/related its first part (RFC 2046 §5.1.4, RFC 2387 §3.2).
+func markAlternatives(p *Part) {
+	for _, c := range p.Parts {
+		if p.MediaType == "multipart/alternative" {
+			shown := c
+			for shown.MediaType == "multipart/related" && len(shown.Parts) > 0 {
+				shown = shown.Parts[0]
+			}
+			shown.alternative = true
+		}
+		markAlternatives(c)
+	}
 }
 
 // hasArmor reports an armour header that starts a line (RFC 9580 §6.2). Quoted or indented

@@ -46,19 +46,26 @@ type node struct {
 // needs. Leaf bodies that no edit changes are copied byte for byte; those that the wire forbids
 // are encoded anew with the same content. It fails, with nothing usable written, rather than
 // change what is signed or leave out what it cannot read.
-func (m *Message) Write(w io.Writer, d Draft) error {
+func (m *Message) Write(w io.Writer, d Draft) (Written, error) {
 	if m.broken != "" {
-		return refuse("The email is of a kind that cannot be sent: " + m.broken + ".")
+		return Written{}, refuse("The email is of a kind that cannot be sent: " + m.broken + ".")
 	}
 	b := &builder{m: m, d: &d}
 	root, err := b.root()
 	if err != nil {
-		return err
+		return Written{}, err
 	}
 	if err := b.boundaries(root, "0"); err != nil {
-		return err
+		return Written{}, err
 	}
-	return m.emit(w, d.Fields, root)
+	return Written{LeftOut: b.leftOut()}, m.emit(w, d.Fields, root)
+}
+
+// Written says what Write had to do besides what it was asked for.
+type Written struct {
+	// LeftOut are the paths of the alternatives whose HTML could not be edited, and which
+	// therefore are not in the copy: its readers get the text.
+	LeftOut []string
 }
 
 func refuse(public string) error {
