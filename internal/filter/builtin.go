@@ -43,15 +43,17 @@ func unreadable(m *mail.Message) []Finding {
 	return out
 }
 
-// inWords names a defect and the field or kind of content that has it, and says what to do.
+// inWords says what was found, in which field, and what to do.
 func inWords(d mail.Defect) string {
-	s := strings.ReplaceAll(d.Name, "-", " ")
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if d.Detail != "" {
+	s := d.What
+	if s == "" {
+		s = "This email can be read in more than one way (" + d.Name + ")"
+	}
+	if d.Detail != "" && !strings.Contains(s, d.Detail) {
 		s += " (" + d.Detail + ")"
 	}
 	if d.Fix == "" {
-		return s + ". Mail apps could read this email in different ways. Write it again in your mail app and send it."
+		return s + ". Write it again in your mail app and send it."
 	}
 	return s + ". " + d.Fix
 }

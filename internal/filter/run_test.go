@@ -246,7 +246,7 @@ func TestBuiltIns(t *testing.T) {
 	in = input(t, message("anna@example.org", "", "Hi", "x"), "anna@example.org")
 	in.Mail.Defects = append(in.Mail.Defects[:0], defect("one", 1), defect("one", 1), defect("harmless", 0))
 	p = run(t, in)
-	if p.Outcome != Hold || len(p.Findings) != 1 || p.Findings[0].Rule != RuleReadable || p.Findings[0].Reason != "One. fix one" {
+	if p.Outcome != Hold || len(p.Findings) != 1 || p.Findings[0].Rule != RuleReadable || p.Findings[0].Reason != "This email can be read in more than one way (one). fix one" {
 		t.Errorf("defect that holds: %s", asJSON(t, p))
 	}
 	in.Mail.Defects = append(in.Mail.Defects, defect("two", 2))

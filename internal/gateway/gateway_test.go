@@ -448,6 +448,31 @@ func TestALockIsNeverReleasedInClear(t *testing.T) {
 	}
 }
 
+// TestOwnReleaseWaitsAndIsTold: self_with_delay lets a sender release what no rule fixed, later,
+// and somebody else hears of it.
+func TestOwnReleaseWaitsAndIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	msg := strings.Replace(letterTo("x", "Hello.", clientAt(0)), "To: anna@example.org", "To: \"ben@example.net\" <anna@example.org>", 1)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(msg))
+	if err != nil || !strings.HasPrefix(r.Text, "held as ") {
+		t.Fatal(r, err)
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "maya", "it is her own name"); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, err := b.store.Claim(t.Context(), 10, time.Minute); err != nil || slices.ContainsFunc(jobs, func(j store.Job) bool { return j.Message == e.ID }) {
+		t.Errorf("it goes at once: %v %v", jobs, err)
+	}
+	told := slices.ContainsFunc(b.noticesAbout(e.ID), func(m *mail.Message) bool {
+		return m.To[0].Address.LocalPart == "sam" && strings.Contains(raw(t, m), "let their own 12:00 email to C-0101 go. It leaves at 12:15.")
+	})
+	if !told {
+		t.Error("nobody who may release was told")
+	}
+}
+
 // TestHTMLThatCannotBeEditedIsSaid: never a broken page, and never without a word.
 func TestHTMLThatCannotBeEditedIsSaid(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -291,12 +292,20 @@ func valuesOf(snap *policy.Snapshot, f *filter.Finding) templates.Values {
 
 // releaserOf is the given name of somebody who may release, other than the sender.
 func releaserOf(snap *policy.Snapshot, not string) string {
+	p, ok := releaser(snap, not)
+	if !ok {
+		return ""
+	}
+	return firstName(p.Name)
+}
+
+func releaser(snap *policy.Snapshot, not string) (policy.Person, bool) {
 	for _, p := range snap.People {
-		if p.ID != not && slices.Contains(p.May, "release") {
-			return firstName(p.Name)
+		if p.ID != not && p.Can("release") {
+			return p, true
 		}
 	}
-	return ""
+	return policy.Person{}, false
 }
 
 func firstName(s string) string {
@@ -325,18 +334,26 @@ func (g *Gateway) refusedNotice(snap *policy.Snapshot, e *mail.Envelope, inReply
 	return a, err == nil, err
 }
 
-// releasedNotice tells the sender that somebody else released the message.
-func (g *Gateway) releasedNotice(d *decided, h *held, by, reason string) (store.Acceptance, bool, error) {
-	if by == h.row.Submitter {
-		return store.Acceptance{}, false, nil
-	}
+// releasedNotice tells the sender that somebody else released the message. When the sender
+// did it, somebody who may release is told (policy-files, Releasing).
+func (g *Gateway) releasedNotice(d *decided, h *held, by, reason string, delay time.Duration) (store.Acceptance, bool, error) {
 	n := noticeAbout(d.snap, d.env)
 	n.Codes = h.clientCodes()
-	subject, text, err := templates.ReleasedNotice(n, personName(d.snap, by), g.now().In(d.snap.Location()).Format("15:04"), reason)
+	at := g.now().In(d.snap.Location())
+	to := d.facts.Sender.Value.Real
+	subject, text, err := templates.ReleasedNotice(n, personName(d.snap, by), at.Format("15:04"), reason)
+	if by == h.row.Submitter {
+		other, ok := releaser(d.snap, by)
+		if !ok {
+			return store.Acceptance{}, false, nil // a practice of one
+		}
+		to = other.SignsInAs
+		subject, text, err = templates.SelfReleasedNotice(n, personName(d.snap, by), at.Add(delay).Format("15:04"), reason)
+	}
 	if err != nil {
 		return store.Acceptance{}, false, err
 	}
-	a, err := g.post(letter{snap: d.snap, about: d.env.ID, inReplyTo: h.account.MessageID, to: d.facts.Sender.Value.Real, subject: subject, text: text})
+	a, err := g.post(letter{snap: d.snap, about: d.env.ID, inReplyTo: h.account.MessageID, to: to, subject: subject, text: text})
 	return a, err == nil, err
 }
 

@@ -215,7 +215,7 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 	ev.Actor = by
 	ev.Data["waived"] = waivedRules(d.facts.Release)
 	dec.Events = []store.Event{ev}
-	if n, ok, err := g.releasedNotice(d, h, by, reason); err != nil {
+	if n, ok, err := g.releasedNotice(d, h, by, reason, delay); err != nil {
 		return Receipt{}, err
 	} else if ok {
 		dec.Also = append(dec.Also, n)

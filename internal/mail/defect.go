@@ -185,7 +185,7 @@ type defectList struct {
 
 func (l *defectList) add(name, path string, off int64, detail string) {
 	r := defectRules(name)
-	l.addAs(Defect{Name: name, Path: path, Offset: off, Default: r.def, Detail: detail, Fix: r.fix})
+	l.addAs(Defect{Name: name, Path: path, Offset: off, Default: r.def, Detail: detail, What: defectWhat(name), Fix: r.fix})
 }
 
 func (l *defectList) addAs(d Defect) {

@@ -110,6 +110,7 @@ type Defect struct {
 	Offset  int64       `json:"offset"`
 	Default Disposition `json:"default"`
 	Detail  string      `json:"detail,omitempty"` // what kind of thing: a field's name, never its value
+	What    string      `json:"what,omitempty"`   // what was found, for people; empty when it is accepted
 	Fix     string      `json:"fix,omitempty"`    // what the sender does about it, one plain sentence
 }
 

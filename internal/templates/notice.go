@@ -181,6 +181,18 @@ func ReleasedNotice(n Notice, by, at, reason string) (subject string, paragraphs
 	return n.subjectOf("released"), n.end([]string{s}), nil
 }
 
+// SelfReleasedNotice tells a person who may release that a sender let their own mail go.
+func SelfReleasedNotice(n Notice, by, leaves, reason string) (subject string, paragraphs []string, err error) {
+	if by == "" || leaves == "" {
+		return "", nil, fmt.Errorf("a note of a release needs who and when")
+	}
+	s := fmt.Sprintf("%s let their own %s go. It leaves at %s.", by, n.mailOf(), leaves)
+	if r := strings.TrimRight(strings.TrimSpace(reason), "."); r != "" {
+		s += " Reason: " + r + "."
+	}
+	return "A held email was released by its sender", n.end([]string{s}), nil
+}
+
 // StoppedNotice tells the sender that somebody else stopped the mail.
 func StoppedNotice(n Notice, by, at string) (subject string, paragraphs []string, err error) {
 	if by == "" || at == "" {
