@@ -3,7 +3,7 @@
 GO       ?= go
 FUZZTIME ?= 20s
 
-.PHONY: all build fmt check test race fuzz bench crash demo sample clean
+.PHONY: all build fmt check test race fuzz mutants bench crash demo sample clean
 
 all: check test
 
@@ -33,6 +33,10 @@ fuzz:
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
 	  done; \
 	done
+
+# The code broken on purpose, one break at a time: the tests of each promise must go red.
+mutants:
+	$(GO) run ./test/mutants
 
 # Accepted and delivered messages a second, in turn with a Postfix that does no content work.
 bench:
