@@ -129,7 +129,7 @@ func (g *Gateway) acquire(ctx context.Context, size int64) (release func(), err 
 
 // decide runs the rules, makes every copy that would leave, reads each one back and searches
 // it for what would give somebody away. What that finds goes into the join like any rule, and
-// the plan is made again.
+// the plan is made again. So does that a copy cannot be written at all.
 func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 	snap := q.snap
 	in, err := g.input(ctx, snap, q.env, q.mail, q.release)
@@ -143,6 +143,9 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 	}
 	d := &decided{snap: snap, env: q.env, mail: q.mail, facts: in.Facts, plan: plan, base: q.base}
 	leaks, err := g.makeCopies(ctx, d, q.spool)
+	if f, ok := unwritable(err); ok {
+		leaks, err = []filter.Finding{f}, nil
+	}
 	if err != nil {
 		d.close()
 		return nil, err
@@ -157,11 +160,29 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 	if err != nil {
 		return nil, asListUnreadable(err)
 	}
-	if _, err := g.makeCopies(ctx, d, q.spool); err != nil {
+	leaks, err = g.makeCopies(ctx, d, q.spool)
+	// What still leaks may leave only where somebody let it pass who had been shown it.
+	for _, f := range leaks {
+		if !in.Facts.Release.Lets(q.mail.Digest, f) {
+			err = errors.Join(err, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: a copy for recipient %d leaks after the second plan", f.Rcpt)))
+		}
+	}
+	if err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// unwritable turns a refusal that came up while a copy was written into the finding that
+// refuses the message.
+func unwritable(err error) (filter.Finding, bool) {
+	fe, ok := errors.AsType[*fault.Error](err)
+	if !ok || fe.Kind != fault.Rejected {
+		return filter.Finding{}, false
+	}
+	return filter.Finding{Rule: filter.RuleReadable, Rcpt: -1, Action: filter.Refuse, About: filter.Safety, Fixed: true,
+		Status: fe.Status, Reason: fe.Public}, true
 }
 
 // makeCopies renders every variant that may go into a spool of its own, and returns what the
