@@ -229,7 +229,7 @@ func (l *leaks) refs(path string, offset int64, s []byte) {
 				window = append(window, piece{start, i})
 			}
 			for _, p := range window {
-				if l.foreign(l.in.Watch.codes[string(s[p.start:i])]) {
+				if code := s[p.start:i]; l.in.Watch.codeShape.has(code) && l.foreign(l.in.Watch.codes[string(code)]) {
 					l.note(leakCode, path, offset)
 				}
 			}
@@ -287,13 +287,18 @@ func (w *dates) read(s []byte, found func(day)) {
 	for len(s) > 0 {
 		n := alnumRun(s)
 		if n == 0 {
-			_, n = utf8.DecodeRune(s)
+			if n = 1; s[0] >= utf8.RuneSelf {
+				_, n = utf8.DecodeRune(s)
+			}
 			s = s[n:]
 			continue
 		}
 		a, b, c := w.a, w.b, datePiece(s[:n])
 		w.a, w.b = b, c
 		s = s[n:]
+		if a < 0 || b < 0 || c < 0 {
+			continue
+		}
 		add(a, b, c)
 		add(c, b, a)
 		add(c, a, b)
@@ -303,10 +308,11 @@ func (w *dates) read(s []byte, found func(day)) {
 // alnumRun returns the length of the run of letters and digits at the start of s.
 func alnumRun(s []byte) int {
 	for i := 0; i < len(s); {
-		r, n := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRune(s[i:])
+		if sticky(s[i]) {
+			i++
+			continue
 		}
+		r, n := utf8.DecodeRune(s[i:])
 		if notAlnum(r) {
 			return i
 		}
@@ -327,7 +333,7 @@ func datePiece(w []byte) int {
 		}
 		return -1
 	}
-	if len(w) < 3 {
+	if len(w) < 3 || bytes.IndexByte([]byte("jfmasond"), w[0]) < 0 {
 		return -1
 	}
 	for i, name := range months {

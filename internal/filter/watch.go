@@ -19,6 +19,7 @@ type Watch struct {
 	phones    map[string][]int32 // last digits, see phoneKey
 	codes     map[string][]int32 // folded
 	codeParts int                // most pieces that a code has
+	codeShape shapes
 	names     map[string][]int32 // folded words; first and last name as one word as well
 	nameSet   phrases
 	births    map[day]bool // days on which somebody was born
@@ -73,10 +74,12 @@ func (w *Watch) add(r *reader, i int32, c *Client) {
 	}
 	if code := fold(strings.TrimSpace(c.Ref)); telling(code) {
 		w.codes[code] = append(w.codes[code], i)
+		w.codeShape.add(code)
 		w.codeParts = max(w.codeParts, pieces(code))
 		// "C0142" is C-0142 as well; of shorter codes that would be a common word.
 		if joined := strings.Join(strings.FieldsFunc(code, notAlnum), ""); joined != code && len(joined) >= minCode {
 			w.codes[joined] = append(w.codes[joined], i)
+			w.codeShape.add(joined)
 		}
 	}
 	for _, name := range nameForms(r.nameWords(c.Name)) {

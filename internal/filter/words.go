@@ -47,13 +47,21 @@ func (w *WordList) Len() int { return len(w.set.has) }
 type phrases struct {
 	has     map[string]struct{}
 	lengths map[string]uint64 // by first word: bit n is set when phrases of n words start with it
-	starts  [256]uint64       // by first byte: bit n is set when such a first word has n bytes
+	starts  shapes            // of the first words
 	longest int               // bytes of the longest phrase
 	words   int               // words of the phrase with the most words
 }
 
 // topBit stands for its number and all above.
 const topBit = 63
+
+// shapes tells most words that are not in a set without a look-up: by first byte, bit n is set
+// when a word of n bytes starts with it.
+type shapes [256]uint64
+
+func (s *shapes) add(word string) { s[word[0]] |= 1 << min(len(word), topBit) }
+
+func (s *shapes) has(word []byte) bool { return s[word[0]]&(1<<min(len(word), topBit)) != 0 }
 
 func newPhrases(n int) phrases {
 	return phrases{has: make(map[string]struct{}, n), lengths: make(map[string]uint64, n)}
@@ -70,13 +78,13 @@ func (p *phrases) add(tokens string) {
 	first, _, _ := strings.Cut(tokens, " ")
 	n := strings.Count(tokens, " ") + 1
 	p.lengths[first] |= 1 << min(n, topBit)
-	p.starts[first[0]] |= 1 << min(len(first), topBit)
+	p.starts.add(first)
 	p.longest, p.words = max(p.longest, len(tokens)), max(p.words, n)
 }
 
 // startingWith returns the lengths of the phrases that start with the word.
 func (p *phrases) startingWith(word []byte) uint64 {
-	if p.starts[word[0]]&(1<<min(len(word), topBit)) == 0 {
+	if !p.starts.has(word) {
 		return 0
 	}
 	return p.lengths[string(word)]

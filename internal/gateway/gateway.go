@@ -46,7 +46,7 @@ type Config struct {
 	Policy   *policy.Snapshot
 	Hostname string
 	Limits   mail.Limits      // zero: mail.DefaultLimits
-	Memory   int64            // bytes of message work at any time; zero: 256 MiB
+	Memory   int64            // bytes of message work at any time, but for one large message alone; zero: 256 MiB
 	Now      func() time.Time // nil: time.Now
 	Entropy  io.Reader        // nil: crypto/rand
 	Log      *slog.Logger     // nil: discard
@@ -65,6 +65,7 @@ type Gateway struct {
 
 	memory int64
 	work   *semaphore.Weighted // bounds the memory of all messages in work (I27, F25)
+	text   *semaphore.Weighted // and that of their texts, once they are parsed
 }
 
 // New returns a gateway. Without a policy there is nothing that it could decide, so that is
@@ -96,7 +97,7 @@ func New(c Config) (*Gateway, error) {
 	if g.memory <= 0 {
 		g.memory = 256 << 20
 	}
-	g.work = semaphore.NewWeighted(g.memory)
+	g.work, g.text = semaphore.NewWeighted(g.memory/2), semaphore.NewWeighted(g.memory/2)
 	g.policy.Store(c.Policy)
 	return g, nil
 }

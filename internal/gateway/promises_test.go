@@ -139,18 +139,18 @@ func TestPromise14WorkWaitsForMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		if err := b.g.work.Acquire(t.Context(), b.g.memory); err != nil {
+		if err := b.g.work.Acquire(t.Context(), b.g.memory/2); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.g.Submit(t.Context(), b.envelope(clientAt(0)), strings.NewReader(letterTo("Hi", "Hello.", clientAt(0))))
 		if fe := asFault(t, err); fe.Kind != fault.Unavailable || fe.Status.Code != 452 {
 			t.Errorf("%+v", fe)
 		}
-		b.g.work.Release(b.g.memory)
+		b.g.work.Release(b.g.memory / 2)
 		if _, err := b.g.Submit(t.Context(), b.envelope(clientAt(0)), strings.NewReader(letterTo("Hi", "Hello.", clientAt(0)))); err != nil {
 			t.Errorf("with memory: %v", err)
 		}
-		if !b.g.work.TryAcquire(b.g.memory) {
+		if !b.g.work.TryAcquire(b.g.memory / 2) {
 			t.Error("a message that is done still has its share")
 		}
 	})

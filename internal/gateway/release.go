@@ -105,6 +105,11 @@ func (g *Gateway) Release(ctx context.Context, id mail.ID, by, reason string) (R
 	if err != nil {
 		return Receipt{}, fmt.Errorf("gateway: read held message: %w", err)
 	}
+	doneText, err := g.acquireText(ctx, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer doneText()
 	if m.Digest != h.row.Digest {
 		// What is on disk is not what was decided on (I15): nothing may leave.
 		return Receipt{}, fault.New(fault.Internal, fmt.Sprintf("the stored content of %s does not match its digest; nothing was sent", id))

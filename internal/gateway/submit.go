@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -94,6 +96,11 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 	if err != nil {
 		return Receipt{}, fmt.Errorf("gateway: read message: %w", err)
 	}
+	releaseText, err := g.acquireText(ctx, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer releaseText()
 	d, err := g.decide(ctx, question{snap: snap, env: e, mail: m, spool: g.spool})
 	if err != nil {
 		return Receipt{}, err
@@ -113,18 +120,59 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 	return g.receipt(d)
 }
 
-// acquire takes this message's share of the memory for messages in work. The share is what
-// parsing and editing may hold at once: its text three times over, a file that has to be read
-// as a whole, and buffers.
+// What a message in work takes, from measured peaks (TestAMessageStaysWithinItsShare). The
+// garbage of one mail counts: it is there until the next collection.
+const (
+	shareOfAny   = 512 << 10 // buffers and structure
+	shareOfText  = 20        // a byte of text while copies are made of it and read
+	shareOfHTML  = 56        // a byte of HTML, where each tag becomes a node
+	freeText     = 16 << 10  // text that shareOfAny has room for
+	waitForShare = 30 * time.Second
+)
+
+// acquire takes a message's share of the memory for messages in work while it is parsed: its
+// text three times over, a file that has to be read as a whole, and buffers.
 func (g *Gateway) acquire(ctx context.Context, size int64) (release func(), err error) {
-	share := min(512<<10+3*min(size, g.limits.TextBytes)+size, g.memory)
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return take(ctx, g.work, min(g.parseShare(size), g.memory/2))
+}
+
+func (g *Gateway) parseShare(size int64) int64 {
+	return shareOfAny + 3*min(size, g.limits.TextBytes) + size
+}
+
+// acquireText takes the share of the texts that were read. It is a pool of its own: who holds
+// of it waits for nobody, so the two can be taken one after the other.
+func (g *Gateway) acquireText(ctx context.Context, m *mail.Message) (release func(), err error) {
+	share := textShare(m)
+	if share <= shareOfText*freeText {
+		return func() {}, nil
+	}
+	return take(ctx, g.text, min(share, g.memory/2))
+}
+
+func textShare(m *mail.Message) int64 {
+	var share int64
+	for p := range m.Parts() {
+		n := int64(shareOfText)
+		if p.MediaType == "text/html" {
+			n = shareOfHTML
+		}
+		share += n * int64(len(p.Text))
+		for _, t := range p.Inside() {
+			share += 3 * int64(len(t)) // only read, and once more in the copy
+		}
+	}
+	return share
+}
+
+func take(ctx context.Context, from *semaphore.Weighted, share int64) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, waitForShare)
 	defer cancel()
-	if err := g.work.Acquire(ctx, share); err != nil {
+	if err := from.Acquire(ctx, share); err != nil {
 		return nil, &fault.Error{Kind: fault.Unavailable, Status: fault.Status{Code: 452, Subject: 3, Detail: 1},
 			Public: "Not sent yet: the mail gateway is busy. Try again in 10 minutes.", Err: err}
 	}
-	return func() { g.work.Release(share) }, nil
+	return func() { from.Release(share) }, nil
 }
 
 // decide runs the rules, makes every copy that would leave, reads each one back and searches
