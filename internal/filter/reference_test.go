@@ -262,7 +262,6 @@ func TestReadingTakesLittleMemory(t *testing.T) {
 		text := strings.Repeat(unit, 1<<20/len(unit)) + " overdose"
 		var r reader
 		f, hit := finder{set: &list.set}, false
-		start := time.Now()
 		r.windows(text, func(s []byte, from int) bool {
 			eachWord(s[from:], func(w []byte) {
 				f.word(w, func(p []byte) bool { hit = hit || string(p) == "overdose"; return true })
@@ -275,11 +274,6 @@ func TestReadingTakesLittleMemory(t *testing.T) {
 		kept := cap(r.mapped) + cap(r.win) + cap(r.first) + cap(r.second) + cap(f.recent) + 32*cap(f.open)
 		if kept > 1<<20 {
 			t.Errorf("%s: %d bytes kept", name, kept)
-		}
-		if d := time.Since(start); d > 20*time.Second {
-			t.Errorf("%s: 1 MiB took %s", name, d)
-		} else {
-			t.Logf("%s: %s, %d KiB kept", name, d, kept>>10)
 		}
 	}
 }
