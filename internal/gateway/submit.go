@@ -125,7 +125,7 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 const (
 	shareOfAny   = 512 << 10 // buffers and structure
 	shareOfText  = 20        // a byte of text while copies are made of it and read
-	shareOfHTML  = 56        // a byte of HTML, where each tag becomes a node
+	shareOfHTML  = 64        // a byte of HTML, where each tag becomes a node
 	freeText     = 16 << 10  // text that shareOfAny has room for
 	waitForShare = 30 * time.Second
 )
