@@ -51,6 +51,7 @@ func owners() map[string][]string {
 		"github.com/emersion/go-message": {"internal/mail"},
 		"net/mail":                       {"internal/mail"},
 		"go.yaml.in/yaml/v4":             {"internal/policy", "cmd/gateway"},
+		"github.com/rickar/cal/v2":       {"internal/filter"},
 		"modernc.org/sqlite":             {"internal/store"},
 		"database/sql":                   {"internal/store"},
 		"github.com/pressly/goose/v3":    {"internal/store"},

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+
+	"github.com/plaincover/plaincover/internal/mail"
 )
 
 // DangerWords is the list that is matched only against what the sender wrote now: a client's
@@ -290,6 +292,14 @@ type memo struct {
 		done              bool
 		signed, encrypted bool
 	}
+	contacts struct { // mailboxes and phone numbers in what the sender wrote
+		done              bool
+		mailboxes, phones []string
+	}
+	counted, attached bool
+	count             int             // words of the subject and the new text
+	kinds             []mail.Kind     // of each attachment
+	answers           map[string]bool // to questions with one answer for all recipients
 }
 
 func (in *Input) memory() *memo {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,7 +38,13 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	snap, err := policy.Load(policies.Files)
+	return newBenchOn(t, policies.Files)
+}
+
+// newBenchOn is a bench with other policies.
+func newBenchOn(t testing.TB, fsys fs.FS) *bench {
+	t.Helper()
+	snap, err := policy.Load(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}

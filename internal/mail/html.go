@@ -157,6 +157,7 @@ type htmlText struct {
 	fresh   strings.Builder // shown and not quoted
 	hidden  strings.Builder // texts that are not shown, comments, scripts
 	attrs   strings.Builder // attribute values
+	links   strings.Builder // where links outside the quote lead, one a line
 
 	quoteAt  int // offset of the tag where the quote starts, -1: none
 	bodyAt   int // offset behind the start of the body
@@ -259,6 +260,10 @@ func (h *htmlText) start(t htmlToken) {
 		h.newline()
 	}
 	switch t.name {
+	case "a", "area", "form":
+		if h.quoteN == 0 && !h.rest {
+			h.links.WriteString(strings.NewReplacer("\n", "", "\r", "").Replace(t.attr("href")+t.attr("action")) + "\n")
+		}
 	case "body":
 		if !h.sawBody && strings.TrimSpace(h.visible.String()) == "" {
 			h.bodyAt = t.end

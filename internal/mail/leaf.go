@@ -14,6 +14,7 @@ type leafReader struct {
 	head    []byte
 	scratch []byte
 	cut     bool
+	seal    sealMark
 }
 
 func (l *leafReader) start(p *Part, budget int64) {
@@ -36,7 +37,9 @@ func (l *leafReader) keep(b []byte) {
 	l.scratch = b
 	if n := headSize - len(l.head); n > 0 {
 		l.head = append(l.head, b[:min(n, len(b))]...)
+		l.seal.start(l.head)
 	}
+	l.seal.feed(b)
 	if !l.text {
 		return
 	}
@@ -51,6 +54,7 @@ func (l *leafReader) keep(b []byte) {
 func (p *parser) endLeaf(part *Part) {
 	l := &p.body
 	l.keep(l.dec.close(l.scratch[:0]))
+	part.kinds, part.sealedFile = kindOfContent(l.head), l.seal.found
 	off := part.Body.Start
 	if l.dec.bad() {
 		part.fresh = true

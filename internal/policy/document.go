@@ -487,6 +487,14 @@ func (v value) filled(what string) []value {
 	return out
 }
 
+// oneOrMore reads one value, or a filled list of them.
+func (v value) oneOrMore(what string) []value {
+	if v.n.Kind == yaml.SequenceNode {
+		return v.filled(what)
+	}
+	return []value{v}
+}
+
 // keysFree reports whether the value is a set of keys that the writer chooses.
 func (v value) keysFree(what string) bool {
 	if v.n.Kind != yaml.MappingNode {

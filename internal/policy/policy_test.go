@@ -45,7 +45,7 @@ func TestShippedPoliciesLoad(t *testing.T) {
 		}
 	}
 	want := []string{"send-separately", "together-needs-consent", "unknown-recipient", "neutral-subject", "lock-documents",
-		"secure-by-hand", "crisis-signature", "young-practical", "safety-first"}
+		"secure-by-hand", "crisis-signature", "young-practical", "young-long", "safety-first", "send-now"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("rules %v, want %v", ids, want)
 	}
@@ -306,11 +306,13 @@ func TestCutOffRulesDoNotLoad(t *testing.T) {
 			all["tests/"+name+ext] = &fstest.MapFile{Data: b, Mode: 0o644}
 		}
 	}
-	b, err := policies.Files.ReadFile("tests/signed.eml")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"tests/signed.eml"} {
+		b, err := policies.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = &fstest.MapFile{Data: b, Mode: 0o644}
 	}
-	all["tests/signed.eml"] = &fstest.MapFile{Data: b, Mode: 0o644}
 	whole, err := Load(all)
 	if err != nil {
 		t.Fatal(err)
@@ -335,6 +337,8 @@ func TestVocabulary(t *testing.T) {
 	values := map[string]string{
 		"to": "client", "clients_more_than": "1", "recipient": "not_listed", "subject_starts": `"[x]"`, "mentions": "[care_words]",
 		"client_younger_than": "18", "client_discreet": "yes", "everyone_agreed_to": "group_email", "already": "signed",
+		"sender": "maya", "sender_may": "send_now", "attachment": "[document, image]", "words_more_than": "200", "contains": "link",
+		"client_country": "GB", "client_country_not": "[GB, IE]", "outside": "working_hours", "size_more_than": "10 MB",
 		"any": "[{to: client}]", "all": "[{to: client}, {already: encrypted}]",
 	}
 	load := func(when, do string) (*Snapshot, error) {

@@ -16,6 +16,7 @@ type ruleReader struct {
 	l     *loader
 	spec  filter.RuleSpec
 	depth int // of conditions within conditions
+	side  filter.Side
 }
 
 // maxConditionDepth bounds any within all within any: nobody can read more.
@@ -42,7 +43,11 @@ func (l *loader) rule(v value) {
 		field{"name", true, func(v value) { r.spec.Name, _ = v.text("name") }},
 		field{"id", true, func(v value) { r.spec.ID = l.ruleID(v) }},
 		field{"when", true, func(v value) { r.spec.When = r.conditions("when", v) }},
-		field{"unless", false, func(v value) { r.spec.Unless = r.conditions("unless", v) }},
+		field{"unless", false, func(v value) {
+			r.side = filter.UnderUnless
+			r.spec.Unless = r.conditions("unless", v)
+			r.side = filter.UnderWhen
+		}},
 		field{"do", true, func(v value) { doAt = v; r.verbs(v) }},
 		field{"because", false, func(v value) { r.spec.Because, _ = v.text("because") }},
 		field{"about", false, func(v value) {
@@ -164,7 +169,7 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 			key.report("conditions are nested more than 8 deep", "make two rules of it")
 			return out
 		default:
-			if got, ok := c.read(&ruleReader{l: r.l, depth: r.depth + 1}, val); ok {
+			if got, ok := c.read(&ruleReader{l: r.l, depth: r.depth + 1, side: r.side}, val); ok {
 				out = append(out, got)
 			}
 		}
@@ -182,13 +187,23 @@ func readClientsMoreThan(_ *ruleReader, v value) (filter.Condition, bool) {
 	return filter.ClientsMoreThan{N: n}, ok
 }
 
-func readRecipient(_ *ruleReader, v value) (filter.Condition, bool) {
+func readRecipient(r *ruleReader, v value) (filter.Condition, bool) {
 	w, ok := v.word("recipient", "not_listed", "looks_like_client", "first_time", "former_client")
-	if ok && w != "not_listed" {
-		v.report("this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(w))
+	switch {
+	case !ok:
 		return nil, false
+	case w == "not_listed":
+		return filter.NotListed{}, true
+	case w == "former_client":
+		return filter.FormerClient{Side: r.side}, true
 	}
-	return filter.NotListed{}, ok
+	return notYet(v, w)
+}
+
+// notYet reports a word that the language has and this version cannot check.
+func notYet(v value, word string) (filter.Condition, bool) {
+	v.report("this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(word))
+	return nil, false
 }
 
 func readSubjectStarts(_ *ruleReader, v value) (filter.Condition, bool) {

@@ -1,0 +1,203 @@
+package mail
+
+import (
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/html"
+)
+
+// NewWords counts the words of what the writer has written: of alternatives, which all say
+// the same, the longest one. count counts those of one text.
+func (m *Message) NewWords(count func(text string) int) int { return newWords(m.Root, count) }
+
+func newWords(p *Part, count func(string) int) int {
+	if isTextBody(p) {
+		return count(freshText(p))
+	}
+	if p.isMessage() {
+		return 0
+	}
+	n := 0
+	for _, c := range p.Parts {
+		if k := newWords(c, count); p.MediaType == "multipart/alternative" {
+			n = max(n, k)
+		} else {
+			n += k
+		}
+	}
+	return n
+}
+
+// freshText is the new text of one leaf: without quotes, as a reader sees it.
+func freshText(p *Part) string {
+	if p.MediaType != "text/html" {
+		return newText(p.Text)
+	}
+	h, err := readHTML(p.Text)
+	if err != nil { // whatever hides in what we cannot read counts as written
+		return h.fresh.String() + h.hidden.String()
+	}
+	return h.fresh.String()
+}
+
+// linkText is a web address as mail apps make links of it, with or without its scheme.
+var linkText = regexp.MustCompile(`(?i)(?:\b(?:https?|ftp)://[^\s<>"]|\bwww\.[a-z0-9-]+\.[a-z]|(?:^|[\s(<,;"'])[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.[a-z]{2,24}/[^\s<>"])`)
+
+// HasLink reports whether running text holds a web address.
+func HasLink(text string) bool {
+	return strings.ContainsAny(text, "/.") && linkText.MatchString(text)
+}
+
+// Links reports whether the new text has a link: a web address in words, or behind words.
+func (m *Message) Links() bool {
+	return anyOwn(m.Root, func(p *Part) bool {
+		if !isTextBody(p) {
+			return false
+		}
+		if p.MediaType != "text/html" {
+			return HasLink(newText(p.Text))
+		}
+		h, err := readHTML(p.Text)
+		return HasLink(h.fresh.String()) || webLinks(h.links.String()) || err != nil && (HasLink(h.hidden.String()) || webLinks(h.attrs.String()))
+	})
+}
+
+// webLinks reports whether one of the targets, one a line, leads to the web.
+func webLinks(targets string) bool {
+	for t := range strings.SplitSeq(targets, "\n") {
+		if isWeb(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// isWeb reports a target on the web: what a browser fetches when it follows it.
+func isWeb(target string) bool {
+	t := strings.ToLower(strings.TrimLeft(target, " \t\r\n\f\x00"))
+	t = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(t[:min(len(t), 40)]) // as browsers read it
+	t = strings.ReplaceAll(t, `\`, "/")
+	for _, scheme := range []string{"http:", "https:", "ftp:", "//", "www."} {
+		if strings.HasPrefix(t, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// RemoteImages reports whether showing the message fetches something from the web: pictures,
+// backgrounds, styles, fonts. Quoted text counts, because it is shown too. What cannot be
+// read may fetch anything.
+func (m *Message) RemoteImages() bool {
+	return anyOwn(m.Root, func(p *Part) bool {
+		return isTextBody(p) && p.MediaType == "text/html" && fetches(p.Text)
+	})
+}
+
+func fetches(text string) bool {
+	found, style := false, false
+	err := htmlTokens(text, func(t htmlToken) {
+		switch t.kind {
+		case html.StartTagToken, html.SelfClosingTagToken:
+			found = found || len(remoteAttrs(&t)) > 0
+			style = t.name == "style"
+		case html.EndTagToken:
+			style = style && t.name != "style"
+		case html.TextToken:
+			found = found || style && cssFetches(text[t.start:t.end])
+		case html.CommentToken:
+			// Outlook reads some comments as if they were not there.
+			c := strings.ToLower(text[t.start:t.end])
+			found = found || strings.HasPrefix(c, "<!--[if") && strings.Contains(c, "src=") && strings.Contains(c, "//")
+		}
+	})
+	return found || err != nil
+}
+
+// remoteAttrs returns the names of the attributes for which a mail app fetches from the web.
+func remoteAttrs(t *htmlToken) []string {
+	var out []string
+	for _, a := range t.attrs {
+		remote := false
+		switch a.Key {
+		case "src", "background", "poster", "data", "lowsrc", "dynsrc":
+			remote = isWeb(a.Val)
+		case "srcset", "imagesrcset":
+			for s := range strings.SplitSeq(a.Val, ",") {
+				remote = remote || isWeb(s)
+			}
+		case "href", "xlink:href":
+			remote = (t.name == "link" || t.name == "image" || t.name == "use" || t.name == "feimage") && isWeb(a.Val)
+		case "style":
+			remote = cssFetches(a.Val)
+		}
+		if remote {
+			out = append(out, a.Key)
+		}
+	}
+	return out
+}
+
+// cssFetches reports a url() or an @import of the web in a style sheet. An escape could spell
+// one, so it counts as one.
+func cssFetches(css string) bool {
+	c := strings.ToLower(css)
+	if !strings.Contains(c, "url(") && !strings.Contains(c, "@import") && !strings.Contains(c, "image-set(") && !strings.Contains(c, "src(") {
+		return strings.Contains(c, `\`) && strings.Contains(c, "//")
+	}
+	return strings.Contains(c, "//") || strings.Contains(c, `\`)
+}
+
+// kissesAtEnd are kisses that end a line: an x or more, in capitals or not, with hugs between,
+// or the pictures of them. A single x needs a space or a full stop before it.
+var kissesAtEnd = regexp.MustCompile(`(?:^|[\s,.!?;:)*~-])(?:[ \t]*(?:[xX]|[xX][xXoO]*[xX]|[xX][oO](?:[xX][oO])*|[oO][xX](?:[oO][xX])+|\x{1F48B}|\x{1F618}|\x{1F617}|\x{1F619}|\x{1F61A})\x{FE0F}?)+[ \t.!~*]*$`)
+
+// sums says that an x at the end of a line is a letter or a sign after all: "4 x", "solve for x".
+var sums = regexp.MustCompile(`(?i)(?:[0-9=+*/<>-]|\b(?:for|of|the|is|letter|variable|axis|factor|generation|gen|and|or|by|type|class|malcolm|mac os|version|chromosome|fragile|vitamin|brand|mr|mrs|ms|dr))[ \t]+x[ \t.!]*$`)
+
+// kissLines is how many lines with text at the end of a text may hold kisses: a name and what
+// stands below it may follow.
+const kissLines = 6
+
+// kisses returns the byte ranges of the kisses at the end of a text, in order.
+func kisses(text string) []Range {
+	var out []Range
+	end, seen := len(text), 0
+	for end >= 0 && seen < kissLines {
+		start := strings.LastIndexByte(text[:end], '\n') + 1
+		line := strings.TrimRight(text[start:end], "\r \t")
+		if strings.TrimSpace(line) != "" {
+			seen++
+			if r, ok := kissIn(line); ok {
+				out = append([]Range{{int64(start) + r.Start, int64(start) + r.End}}, out...)
+			}
+		}
+		end = start - 1
+	}
+	return out
+}
+
+func kissIn(line string) (Range, bool) {
+	const longest = 200 // nobody needs more of a line to see how it ends
+	cut := max(0, len(line)-longest)
+	tail := line[cut:]
+	m := kissesAtEnd.FindStringIndex(tail)
+	if m == nil || sums.MatchString(tail) {
+		return Range{}, false
+	}
+	// The mark before the kisses stays: "See you. xx" becomes "See you."
+	at := m[0]
+	for at < m[1] && strings.IndexByte(",.!?;:)*~-", tail[at]) >= 0 {
+		at++
+	}
+	for at > 0 && (tail[at-1] == ' ' || tail[at-1] == '\t') {
+		at--
+	}
+	return Range{int64(cut + at), int64(cut + m[1])}, true
+}
+
+// Kisses reports whether the new text ends with kisses.
+func (m *Message) Kisses() bool {
+	return anyOwn(m.Root, func(p *Part) bool { return isTextBody(p) && len(kisses(freshText(p))) > 0 })
+}
