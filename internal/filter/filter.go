@@ -181,6 +181,7 @@ type EditKind string
 
 // The edits; Render applies them in this fixed order, whatever the order of the rules.
 const (
+	EditNeutralFilenames         EditKind = "neutral_filenames"
 	EditRemoveIdentifyingHeaders EditKind = "remove_identifying_headers"
 	EditNeutralFirstLine         EditKind = "neutral_first_line"
 	EditCrisisSignature          EditKind = "crisis_signature"

@@ -396,7 +396,7 @@ func TestOnMixedSplit(t *testing.T) {
 func TestWhatIsNotBuiltHolds(t *testing.T) {
 	t.Parallel()
 	in := input(t, message("anna@example.org", "", "Hi", "x"), "anna@example.org")
-	for _, k := range []VerbKind{VerbNeutralFilenames, VerbRemoveMetadata, VerbSignature, VerbExpectationLine, VerbPseudonymise,
+	for _, k := range []VerbKind{VerbRemoveMetadata, VerbSignature, VerbExpectationLine, VerbPseudonymise,
 		VerbTrimQuotes, VerbRemove, VerbLock, VerbLockAs, "new_verb"} {
 		p := run(t, in, NewRule(RuleSpec{ID: "r", Name: "R", When: when(To{"client"}), Do: do(k), TellSender: "M07"}))
 		f := p.Findings[p.Lead]

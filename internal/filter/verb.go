@@ -13,6 +13,7 @@ const (
 	VerbNeutralFirstLine         VerbKind = "neutral_first_line"
 	VerbUseAlias                 VerbKind = "use_alias"
 	VerbRemoveIdentifyingHeaders VerbKind = "remove_identifying_headers"
+	VerbNeutralFilenames         VerbKind = "neutral_filenames"
 	VerbCrisisSignature          VerbKind = "crisis_signature"
 	VerbLock                     VerbKind = "lock"
 	VerbHold                     VerbKind = "hold"
@@ -24,14 +25,13 @@ const (
 
 // The verbs whose machinery is missing in this version: they hold, saying so.
 const (
-	VerbNeutralFilenames VerbKind = "neutral_filenames"
-	VerbRemoveMetadata   VerbKind = "remove_metadata"
-	VerbSignature        VerbKind = "signature"
-	VerbExpectationLine  VerbKind = "expectation_line"
-	VerbPseudonymise     VerbKind = "pseudonymise"
-	VerbTrimQuotes       VerbKind = "trim_quotes"
-	VerbRemove           VerbKind = "remove"
-	VerbLockAs           VerbKind = "lock_as"
+	VerbRemoveMetadata  VerbKind = "remove_metadata"
+	VerbSignature       VerbKind = "signature"
+	VerbExpectationLine VerbKind = "expectation_line"
+	VerbPseudonymise    VerbKind = "pseudonymise"
+	VerbTrimQuotes      VerbKind = "trim_quotes"
+	VerbRemove          VerbKind = "remove"
+	VerbLockAs          VerbKind = "lock_as"
 )
 
 // Verb is one thing that a rule does.
@@ -42,6 +42,7 @@ type Verb struct {
 
 // editRank is the order in which Render applies the edits.
 var editRank = map[EditKind]int{
+	EditNeutralFilenames:         0,
 	EditNeutralFirstLine:         1,
 	EditCrisisSignature:          2,
 	EditSubject:                  3,
@@ -49,8 +50,11 @@ var editRank = map[EditKind]int{
 	EditRemoveIdentifyingHeaders: 5,
 }
 
-// textEdit reports whether an edit changes a body, which breaks a signature over it.
-func textEdit(k EditKind) bool { return k == EditNeutralFirstLine || k == EditCrisisSignature }
+// textEdit reports whether an edit changes what a signature covers: a body, or the fields of
+// a part.
+func textEdit(k EditKind) bool {
+	return k == EditNeutralFirstLine || k == EditCrisisSignature || k == EditNeutralFilenames
+}
 
 // mergeEdits puts edits in rank, each once.
 func mergeEdits(lists ...[]Edit) []Edit {
@@ -91,6 +95,8 @@ func (f *Finding) do(v Verb) (missing string) {
 		f.Edits = append(f.Edits, Edit{Kind: EditAlias})
 	case VerbRemoveIdentifyingHeaders:
 		f.Edits = append(f.Edits, Edit{Kind: EditRemoveIdentifyingHeaders})
+	case VerbNeutralFilenames:
+		f.Edits = append(f.Edits, Edit{Kind: EditNeutralFilenames})
 	case VerbCrisisSignature:
 		f.Edits = append(f.Edits, Edit{Kind: EditCrisisSignature})
 	case VerbLock, VerbLockAs:

@@ -398,6 +398,8 @@ func (c *testCase) sees(l policy.Look, m *mail.Message, texts []string, i int) b
 		return cp.variant.Audience.Discreet && everywhere(crisis)
 	case policy.MarkNeutralFirstLine:
 		return everywhere(templates.FirstLine(cp.variant.Audience.Discreet)[0])
+	case policy.MarkNeutralFilenames:
+		return neutralFiles(m)
 	case policy.MarkUseAlias:
 		return len(m.From) == 1 && m.From[0].Address == cp.sender.Alias
 	}
@@ -406,6 +408,18 @@ func (c *testCase) sees(l policy.Look, m *mail.Message, texts []string, i int) b
 		head = append(head, p.Value)
 	}
 	return slices.ContainsFunc(append(head, texts...), func(t string) bool { return containsFold(t, l.Text) })
+}
+
+// neutralFiles reports whether files are attached and all have neutral names.
+func neutralFiles(m *mail.Message) bool {
+	some := false
+	for p := range m.Attachments() {
+		if p.Filename != "" && !mail.IsNeutralName(p.Filename) {
+			return false
+		}
+		some = some || p.Filename != ""
+	}
+	return some
 }
 
 // containsFold looks for words whatever the case and the white space between them.

@@ -82,6 +82,7 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 	if v.Whole {
 		return d, nil
 	}
+	_, d.NeutralNames = v.Has(filter.EditNeutralFilenames)
 	if _, ok := v.Has(filter.EditNeutralFirstLine); ok {
 		d.First = templates.FirstLine(v.Audience.Discreet)
 	}
@@ -303,6 +304,16 @@ func writable(v string) bool {
 	return true
 }
 
+// hasFiles reports whether a file with a name is attached.
+func hasFiles(m *mail.Message) bool {
+	for p := range m.Attachments() {
+		if p.Filename != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // changes says in words what a copy changes, for explain and for the account; no content.
 func (c *copyOf) changes() []string {
 	v := &c.variant
@@ -320,6 +331,7 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditSubject), "subject replaced")
 	add(has(filter.EditAlias), "sent from the address that clients see")
 	add(has(filter.EditRemoveIdentifyingHeaders), "identifying header fields removed")
+	add(has(filter.EditNeutralFilenames) && !v.Whole && hasFiles(c.mail), "attached files renamed")
 	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
 	add(has(filter.EditCrisisSignature) && !v.Whole, "crisis lines added")
 	add(c.leftOut, "HTML form left out, because it could not be edited: the text form leaves")

@@ -108,3 +108,35 @@ func (b *bench) rulesThatHold(id mail.ID) []string {
 	}
 	return out
 }
+
+func TestFilesAtTheDoorHaveNeutralNames(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
+	e := b.envelope(clientAt(0), sam)
+	letter := letterWithFile("image/gif", "attachment; filename*=utf-8''Anna%20Archer%20%E2%80%93%20assessment.gif", "GIF89a", clientAt(0), sam)
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letter)); err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[string]string{clientAt(0).String(): "image-1.gif", sam.String(): "Anna Archer \u2013 assessment.gif"} {
+		m := b.copies(e.ID)[to]
+		if m == nil {
+			t.Fatalf("no copy for %s", to)
+		}
+		got := ""
+		for p := range m.Attachments() {
+			got += p.Filename
+		}
+		if got != want {
+			t.Errorf("%s sees %q, want %q", to, got, want)
+		}
+	}
+	a, err := b.g.Explain(t.Context(), DryRun{Sender: "maya", To: []mail.Address{clientAt(0)}, Mail: strings.NewReader(letter), Size: int64(len(letter))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if len(a.Messages) != 1 || !slices.Contains(a.Messages[0].Changes, "attached files renamed") {
+		t.Errorf("explain: %+v", a.Messages)
+	}
+}

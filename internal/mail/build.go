@@ -16,6 +16,7 @@ type builder struct {
 	dropped map[*Part]bool   // alternatives that could not be edited
 	add     []string         // paragraphs of a text part of their own
 	cids    map[string]string
+	names   map[*Part]string // new file names
 }
 
 func (b *builder) root() (*node, error) {
@@ -23,6 +24,7 @@ func (b *builder) root() (*node, error) {
 		return b.whole()
 	}
 	b.renameIDs()
+	b.neutralNames()
 	if err := b.edit(); err != nil {
 		return nil, err
 	}
@@ -519,8 +521,8 @@ func (b *builder) params(p *Part) []Field {
 		}
 		out = append(out, Field{k, v})
 	}
-	if p.Filename != "" && p.Disposition == "" {
-		out = append(out, Field{"name", p.Filename})
+	if name := b.filename(p); name != "" && p.Disposition == "" {
+		out = append(out, Field{"name", name})
 	}
 	return out
 }
@@ -538,8 +540,8 @@ func (b *builder) placement(p *Part) []Field {
 	}
 	if p.Disposition != "" {
 		var params []Field
-		if p.Filename != "" {
-			params = []Field{{"filename", p.Filename}}
+		if name := b.filename(p); name != "" {
+			params = []Field{{"filename", name}}
 		}
 		out = append(out, Field{"Content-Disposition", formatParams(p.Disposition, params)})
 	}

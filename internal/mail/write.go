@@ -24,7 +24,9 @@ type Draft struct {
 	Signature []string      // paragraphs above the quote, left out where they already are
 	Replace   []Replacement // in the text that the reader sees
 	Hide      []string      // strings that may not stay in a Content-ID
-	Whole     bool          // signed or encrypted: the body is copied as it is, containers too
+	// NeutralNames gives attached files names that say only what kind of file they are.
+	NeutralNames bool
+	Whole        bool // signed or encrypted: the body is copied as it is, containers too
 }
 
 // node is a part of the copy to be written.

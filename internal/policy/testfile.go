@@ -103,10 +103,11 @@ const (
 	MarkNeutralFirstLine = "neutral_first_line" // the neutral line comes before the sender's text
 	MarkUseAlias         = "use_alias"          // From is the address that clients see
 	MarkDiscreetLine     = "discreet_line"      // the discreet line, and no crisis lines
+	MarkNeutralFilenames = "neutral_filenames"  // files are attached, and none has a telling name
 )
 
 func marks() []string {
-	return []string{MarkCrisisSignature, MarkNeutralFirstLine, MarkUseAlias, MarkDiscreetLine}
+	return []string{MarkCrisisSignature, MarkNeutralFirstLine, MarkUseAlias, MarkDiscreetLine, MarkNeutralFilenames}
 }
 
 // testFile reads one file of tests.

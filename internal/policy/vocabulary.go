@@ -80,7 +80,7 @@ func verbs() []verb {
 		{name: "neutral_first_line", kind: filter.VerbNeutralFirstLine, edits: true},
 		{name: "use_alias", kind: filter.VerbUseAlias, edits: true},
 		{name: "remove_identifying_headers", kind: filter.VerbRemoveIdentifyingHeaders, edits: true},
-		{name: "neutral_filenames", kind: filter.VerbNeutralFilenames, later: true, edits: true},
+		{name: "neutral_filenames", kind: filter.VerbNeutralFilenames, edits: true},
 		{name: "remove_metadata", kind: filter.VerbRemoveMetadata, later: true, edits: true},
 		{name: "crisis_signature", kind: filter.VerbCrisisSignature, edits: true},
 		{name: "signature", kind: filter.VerbSignature, arg: aSignature, later: true, edits: true},
