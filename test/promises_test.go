@@ -152,8 +152,8 @@ func TestPromise09And10_CanariesStayInside(t *testing.T) {
 	full := func(from, to string) string {
 		return "From: " + display + " <" + from + ">\r\nTo: " + display + " <" + to + ">\r\nSubject: " + subject + "\r\nX-Note: " + header +
 			"\r\nDate: " + date(time.Now()) + "\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
-			"--b\r\nContent-Type: text/plain\r\n\r\n" + body + "\r\n--b\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=" +
-			fileName + ".bin\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(attached)) + "\r\n--b--\r\n"
+			"--b\r\nContent-Type: text/plain\r\n\r\n" + body + "\r\n--b\r\nContent-Type: audio/mpeg\r\nContent-Disposition: attachment; filename=" +
+			fileName + ".mp3\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(attached)) + "\r\n--b--\r\n"
 	}
 	note(v.submit(full(maya, anna), anna))                                                 // delivered
 	note(v.submit(full(maya, ben), ben))                                                   // refused by the smarthost: a report

@@ -160,7 +160,7 @@ func TestPromise14WorkWaitsForMemory(t *testing.T) {
 // encoder of ours would write them, beside a text that the rules change.
 func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBenchOn(t, filesInClear(t))
 	parts := []string{
 		"Content-Type: audio/mpeg\r\nContent-Disposition: attachment; filename=walk.mp3\r\nContent-Transfer-Encoding: base64\r\n\r\nSUQzBAA\r\nAAAAA\r\nAAEC/w==\r\n",
 		"Content-Type: text/csv; charset=utf-8\r\nContent-Disposition: attachment; filename=hours.csv\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nday,=\r\nhours=0d=0A=54uesday,=C2=A01\r\n",

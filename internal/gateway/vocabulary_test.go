@@ -33,6 +33,19 @@ func withRules(t testing.TB, rules string) fstest.MapFS {
 	return m
 }
 
+// filesInClear is the shipped set, but documents to clients need no lock: so that a test sees
+// what else is said about a file.
+func filesInClear(t testing.TB) fstest.MapFS {
+	t.Helper()
+	m := withRules(t, "")
+	const locked = "any: [{attachment: document}, {mentions: [health_identifiers, care_words]}]"
+	if !strings.Contains(string(m["mail.yaml"].Data), locked) {
+		t.Fatal("the shipped rule about documents reads otherwise")
+	}
+	m["mail.yaml"].Data = []byte(strings.Replace(string(m["mail.yaml"].Data), locked, "mentions: [health_identifiers, care_words]", 1))
+	return m
+}
+
 // letterWithFile is a letter with one attached file.
 func letterWithFile(kind, disposition, content string, to ...mail.Address) string {
 	head, _, _ := strings.Cut(letterTo("Hi", "", to...), "Content-Type:")

@@ -30,7 +30,7 @@ func (m *Message) Attachments() iter.Seq[*Part] {
 }
 
 func walkAttached(p *Part, inside bool, yield func(*Part) bool) bool {
-	if !p.IsMultipart() && (inside || !isTextBody(p) || p.Filename != "") && !yield(p) {
+	if !p.IsMultipart() && (inside || !isTextBody(p)) && !yield(p) {
 		return false
 	}
 	inside = inside || p.isMessage()

@@ -306,7 +306,7 @@ func TestCutOffRulesDoNotLoad(t *testing.T) {
 			all["tests/"+name+ext] = &fstest.MapFile{Data: b, Mode: 0o644}
 		}
 	}
-	for _, name := range []string{"tests/signed.eml", "tests/photo.eml"} {
+	for _, name := range []string{"tests/signed.eml", "tests/photo.eml", "tests/report.eml"} {
 		b, err := policies.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
