@@ -28,6 +28,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	document := flags.Bool("doc", false, "write "+documentPath+" and stop")
 	only := flags.String("only", "", "only breaks whose name or file matches this regular `expression`")
+	verbose := flags.Bool("v", false, "print what the red tests said")
 	workers := flags.Int("workers", min(2, runtime.NumCPU()), "how many breaks are tried at the same time")
 	if flags.Parse(args) != nil {
 		return 2
@@ -61,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := try(ctx, root, chosen, max(1, *workers), stdout)
+	ok, err := try(ctx, root, chosen, max(1, *workers), *verbose, stdout)
 	if err != nil {
 		return fail(err)
 	}
@@ -72,7 +73,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // try runs the tests on the sound code, then against each break, and prints what came of it.
-func try(ctx context.Context, root string, chosen []mutant, workers int, out io.Writer) (bool, error) {
+func try(ctx context.Context, root string, chosen []mutant, workers int, verbose bool, out io.Writer) (bool, error) {
 	dir, err := os.MkdirTemp("", "plaincover-mutants-")
 	if err != nil {
 		return false, err
@@ -106,7 +107,7 @@ func try(ctx context.Context, root string, chosen []mutant, workers int, out io.
 				r := breaks[i].try(ctx, root)
 				results[i] = r
 				printing.Lock()
-				r.print(out)
+				r.print(out, verbose)
 				printing.Unlock()
 			}
 		})

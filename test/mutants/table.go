@@ -396,6 +396,10 @@ func table() []mutant {
 			`	if n < 0 {
 		return`,
 			[]string{"internal/gateway.TestPromise14LimitsAtTheDoor"}},
+		{14, "the door reads a message to its end, however long it is", "internal/gateway/submit.go",
+			`io.LimitReader(r, g.limits.Bytes+1)`,
+			`io.Reader(r)`,
+			[]string{"internal/gateway.TestPromise14LimitsAtTheDoor"}},
 		{14, "SMTP reads messages of any size", "internal/smtpd/session.go",
 			`	b.left -= int64(n)
 `, ``,

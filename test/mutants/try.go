@@ -39,6 +39,7 @@ type result struct {
 	broken
 	verdict verdict
 	why     string
+	said    string // by tests that went red
 	took    time.Duration
 }
 
@@ -107,6 +108,7 @@ func (b broken) try(ctx context.Context, root string) result {
 			r.verdict, r.why = noBuild, o.output
 		default:
 			r.verdict, r.why = o.judge(p.tests)
+			r.said += o.output + "\n"
 		}
 		if r.verdict != killed {
 			break
@@ -297,8 +299,11 @@ func tail(s string) string {
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")
 }
 
-func (r result) print(out io.Writer) {
+func (r result) print(out io.Writer, verbose bool) {
 	fmt.Fprintf(out, "%-8s %2d  %s  (%s, %.1f s)\n", r.verdict, r.Promise, r.Name, r.File, r.took.Seconds())
+	if verbose && r.verdict == killed {
+		r.why = strings.TrimSpace(r.said)
+	}
 	if r.why != "" {
 		fmt.Fprintln(out, "    "+strings.ReplaceAll(r.why, "\n", "\n    "))
 	}
