@@ -100,7 +100,7 @@ func TestALeakInAFileHolds(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			b := newBenchOn(t, filesInClear(t))
+			b := newBench(t)
 			e := b.envelope(clientAt(0))
 			r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterWith(file, content(t, clientAt(0).String()))))
 			if err != nil || !strings.HasPrefix(r.Text, "queued as ") || len(b.copies(e.ID)) != 1 {
@@ -125,7 +125,7 @@ func TestAFileThatCannotBeReadHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBenchOn(t, filesInClear(t))
+			b := newBench(t)
 			e := b.envelope(clientAt(0))
 			r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterWith("notes.pdf", content)))
 			if err != nil || !strings.HasPrefix(r.Text, "held as ") || len(b.copies(e.ID)) != 0 {

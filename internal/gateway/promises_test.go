@@ -160,7 +160,7 @@ func TestPromise14WorkWaitsForMemory(t *testing.T) {
 // encoder of ours would write them, beside a text that the rules change.
 func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 	t.Parallel()
-	b := newBenchOn(t, filesInClear(t))
+	b := newBench(t)
 	parts := []string{
 		"Content-Type: audio/mpeg\r\nContent-Disposition: attachment; filename=walk.mp3\r\nContent-Transfer-Encoding: base64\r\n\r\nSUQzBAA\r\nAAAAA\r\nAAEC/w==\r\n",
 		"Content-Type: text/csv; charset=utf-8\r\nContent-Disposition: attachment; filename=hours.csv\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nday,=\r\nhours=0d=0A=54uesday,=C2=A01\r\n",
@@ -178,8 +178,6 @@ func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 	if m == nil || len(m.Root.Parts) != 1+len(parts) {
 		t.Fatalf("the copy is not there, or has other parts: %+v", m)
 	}
-	// Only the name of a file changes, and nothing else of the field that holds it.
-	neutral := strings.NewReplacer("=walk.mp3", "=sound-1.mp3", "=hours.csv", "=document-1.csv", "=notes.txt", "=document-2.txt", "=empty.bin", "=file-1.bin")
 	for i, part := range parts {
 		p := m.Root.Parts[i+1]
 		got, err := io.ReadAll(m.Raw(p))
@@ -187,7 +185,6 @@ func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 			t.Fatal(err)
 		}
 		fields, want, _ := strings.Cut(part, "\r\n\r\n")
-		fields = neutral.Replace(fields)
 		if string(got) != want {
 			t.Errorf("%s came as %q and leaves as %q", p.Filename, want, got)
 		}

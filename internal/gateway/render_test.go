@@ -86,7 +86,7 @@ func TestAHeaderInUTF8NeedsSMTPUTF8(t *testing.T) {
 // Our own lines must not push the end of a text that just fits out of the leak check's sight.
 func TestTheEndOfALongTextIsSearched(t *testing.T) {
 	t.Parallel()
-	b := newBenchOn(t, filesInClear(t))
+	b := newBench(t)
 	const head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\n"
 	msg := strings.Replace(letterTo("Tuesday", "", clientAt(0)), "Content-Type: text/plain; charset=utf-8\r\n\r\n\r\n", head, 1)
 	line := strings.Repeat("x", 62) + "\r\n"

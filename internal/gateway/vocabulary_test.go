@@ -33,19 +33,6 @@ func withRules(t testing.TB, rules string) fstest.MapFS {
 	return m
 }
 
-// filesInClear is the shipped set, but documents to clients need no lock: so that a test sees
-// what else is said about a file.
-func filesInClear(t testing.TB) fstest.MapFS {
-	t.Helper()
-	m := withRules(t, "")
-	const locked = "any: [{attachment: document}, {mentions: [health_identifiers, care_words]}]"
-	if !strings.Contains(string(m["mail.yaml"].Data), locked) {
-		t.Fatal("the shipped rule about documents reads otherwise")
-	}
-	m["mail.yaml"].Data = []byte(strings.Replace(string(m["mail.yaml"].Data), locked, "mentions: [health_identifiers, care_words]", 1))
-	return m
-}
-
 // letterWithFile is a letter with one attached file.
 func letterWithFile(kind, disposition, content string, to ...mail.Address) string {
 	head, _, _ := strings.Cut(letterTo("Hi", "", to...), "Content-Type:")
@@ -124,7 +111,7 @@ func (b *bench) rulesThatHold(id mail.ID) []string {
 
 func TestFilesAtTheDoorHaveNeutralNames(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBenchOn(t, withRules(t, "  - {name: Files have neutral names, id: neutral-names, when: {to: client}, do: [neutral_filenames]}"))
 	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
 	e := b.envelope(clientAt(0), sam)
 	letter := letterWithFile("image/gif", "attachment; filename*=utf-8''Anna%20Archer%20%E2%80%93%20assessment.gif", "GIF89a", clientAt(0), sam)

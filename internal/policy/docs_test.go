@@ -100,7 +100,7 @@ func TestTutorial(t *testing.T) {
 		return s
 	}
 	m := withoutTests(t)
-	for _, name := range []string{"tests/everyday.yaml", "tests/safety.yaml", "tests/groups.yaml", "tests/signed.eml", "tests/photo.eml", "tests/report.eml"} {
+	for _, name := range []string{"tests/everyday.yaml", "tests/safety.yaml", "tests/groups.yaml", "tests/signed.eml"} {
 		b, err := policies.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
