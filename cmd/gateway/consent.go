@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
 )
 
@@ -189,7 +190,7 @@ func (k consentWithdrawCmd) Run(ctx context.Context, p *program) error {
 		known := append(s.snap.Clients.Purposes(), store.ParentConsent, store.CompetenceNote)
 		if !slices.Contains(known, k.Purpose) {
 			text := fmt.Sprintf("%q is not a purpose; it has to be one of %s", k.Purpose, strings.Join(known, ", "))
-			if near := nearest(k.Purpose, known); near != "" {
+			if near := policy.Nearest(k.Purpose, known); near != "" {
 				text = fmt.Sprintf("%q is not a purpose; did you mean %q?", k.Purpose, near)
 			}
 			return &answerNo{text}

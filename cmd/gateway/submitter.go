@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
 )
 
@@ -39,7 +40,7 @@ func (s session) who(id string) (string, error) {
 			known = append(known, y.ID)
 		}
 		text := fmt.Sprintf("nobody in people.yaml has the id %q", id)
-		if near := nearest(id, known); near != "" {
+		if near := policy.Nearest(id, known); near != "" {
 			text += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return "", &answerNo{text}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/plaincover/plaincover/internal/policy"
 )
 
 // later are the keys of the full configuration whose part this version does not have yet:
@@ -150,7 +152,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		hint := ""
-		if near := nearest(k.Value, known); near != "" {
+		if near := policy.Nearest(k.Value, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		d.add(k.Line, k.Column, len(k.Value), fmt.Sprintf("unknown key %q", full), hint)
@@ -211,7 +213,7 @@ func decodeEnv(environ []string, c *Config) (problems, []string) {
 		v, ok := leaves[name]
 		if !ok {
 			w := fmt.Sprintf("environment: %s is no setting of this program", name)
-			if near := nearest(name, names); near != "" {
+			if near := policy.Nearest(name, names); near != "" {
 				w += fmt.Sprintf("; did you mean %s?", near)
 			}
 			warnings = append(warnings, w)

@@ -113,11 +113,13 @@ func (c Mentions) Holds(in *Input, _ int) (bool, error) {
 	return found, nil
 }
 
-// ClientYoungerThan holds when a client at the mailbox is younger than Age. Somebody whose
-// birth date is unknown counts as young, unless the practice sees adults only.
+// ClientYoungerThan holds when a client at the mailbox is younger than Age; under unless, when
+// all of them are. Somebody whose birth date is unknown counts as young, unless the practice
+// sees adults only.
 type ClientYoungerThan struct {
 	Age            int
 	UnknownIsAdult bool
+	Side           Side
 }
 
 // Needs returns the register.
@@ -125,22 +127,25 @@ func (ClientYoungerThan) Needs() Need { return NeedClients }
 
 // Holds asks for each client at the mailbox.
 func (c ClientYoungerThan) Holds(in *Input, rcpt int) (bool, error) {
-	return in.anyClient(rcpt, func(k *Client) bool {
+	return in.clientsAre(rcpt, c.Side, func(k *Client) (yes, known bool) {
 		age, known := k.Age(in.Facts.At)
-		return (known && age < c.Age) || (!known && !c.UnknownIsAdult)
+		return (known && age < c.Age) || (!known && !c.UnknownIsAdult), true
 	})
 }
 
-// ClientDiscreet holds when a client at the mailbox is discreet (Want true) or is not. Default
-// answers for those of whom the register does not say.
-type ClientDiscreet struct{ Want, Default bool }
+// ClientDiscreet holds when a client at the mailbox is discreet (Want true) or is not; under
+// unless, when all of them are. Default answers for those of whom the register does not say.
+type ClientDiscreet struct {
+	Want, Default bool
+	Side          Side
+}
 
 // Needs returns the register.
 func (ClientDiscreet) Needs() Need { return NeedClients }
 
 // Holds asks for each client at the mailbox.
 func (c ClientDiscreet) Holds(in *Input, rcpt int) (bool, error) {
-	return in.anyClient(rcpt, func(k *Client) bool { return discreet(k, c.Default) == c.Want })
+	return in.clientsAre(rcpt, c.Side, func(k *Client) (yes, known bool) { return discreet(k, c.Default) == c.Want, true })
 }
 
 // EveryoneAgreedTo holds when the message goes to clients and each of them has a valid consent

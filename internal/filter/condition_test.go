@@ -22,7 +22,9 @@ func TestConditions(t *testing.T) {
 		{ClientYoungerThan{Age: 18}, [6]bool{ben: true, home: true}},
 		{ClientYoungerThan{Age: 18, UnknownIsAdult: true}, [6]bool{ben: true, home: true}}, // Emil is a child
 		{ClientYoungerThan{Age: 10, UnknownIsAdult: true}, [6]bool{}},
-		{ClientYoungerThan{Age: 10}, [6]bool{home: true}}, // nobody knows Dora's age
+		{ClientYoungerThan{Age: 10}, [6]bool{home: true}},                                         // nobody knows Dora's age
+		{ClientYoungerThan{Age: 18, UnknownIsAdult: true, Side: UnderUnless}, [6]bool{ben: true}}, // at home, one of them is
+		{ClientDiscreet{Want: true, Default: false, Side: UnderUnless}, [6]bool{ben: true}},
 		{ClientDiscreet{Want: true, Default: true}, [6]bool{ben: true, home: true}},
 		{ClientDiscreet{Want: true, Default: false}, [6]bool{ben: true}},
 		{ClientDiscreet{Want: false, Default: true}, [6]bool{anna: true}},

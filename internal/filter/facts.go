@@ -62,19 +62,6 @@ func (in *Input) class(rcpt int) (Class, error) {
 	return "", fmt.Errorf("recipient of class %q without a client in the register", class)
 }
 
-func (in *Input) anyClient(rcpt int, ok func(*Client) bool) (bool, error) {
-	cs, err := in.clients(rcpt)
-	if err != nil {
-		return false, err
-	}
-	for i := range cs {
-		if ok(&cs[i]) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // clientMailboxes counts the different mailboxes of clients among the recipients.
 func (in *Input) clientMailboxes() (int, error) {
 	seen := map[string]bool{}

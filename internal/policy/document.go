@@ -416,7 +416,7 @@ func (v value) keys(what string, fields ...field) bool {
 				known[j] = f.key
 			}
 			key.report("unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
-			had[nearest(key.n.Value, known)] = true // it is meant: do not also ask for it
+			had[Nearest(key.n.Value, known)] = true // it is meant: do not also ask for it
 			continue
 		}
 		if val.isNull() {

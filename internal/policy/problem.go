@@ -120,7 +120,7 @@ func quote(s string) string {
 // didYouMean offers the known word nearest to got; without one it lists the known words if
 // they are few.
 func didYouMean(got string, known []string) string {
-	if n := nearest(got, known); n != "" {
+	if n := Nearest(got, known); n != "" {
 		return fmt.Sprintf("did you mean %s?", quote(n))
 	}
 	if len(known) > 0 && len(known) <= 16 {
@@ -148,9 +148,10 @@ func synonym(s string) string {
 	return ""
 }
 
-// nearest returns the known word with the smallest distance to got, if that is small enough
-// to be a slip of the finger.
-func nearest(got string, known []string) string {
+// Nearest returns the known word with the smallest distance to got, if that is small enough
+// to be a slip of the finger; else nothing. It knows what people write instead of the words of
+// the policy language.
+func Nearest(got string, known []string) string {
 	got = strings.ToLower(strings.ReplaceAll(got, " ", "_"))
 	if s := synonym(got); s != "" && slices.Contains(known, s) {
 		return s

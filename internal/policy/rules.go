@@ -232,12 +232,12 @@ func readMentions(r *ruleReader, v value) (filter.Condition, bool) {
 
 func readClientYoungerThan(r *ruleReader, v value) (filter.Condition, bool) {
 	n, ok := v.whole("client_younger_than", 1, 120)
-	return filter.ClientYoungerThan{Age: n, UnknownIsAdult: r.l.s.Clients.UnknownIsAdult()}, ok
+	return filter.ClientYoungerThan{Age: n, UnknownIsAdult: r.l.s.Clients.UnknownIsAdult(), Side: r.side}, ok
 }
 
 func readClientDiscreet(r *ruleReader, v value) (filter.Condition, bool) {
 	b, ok := v.yesNo("client_discreet")
-	return filter.ClientDiscreet{Want: b, Default: r.l.s.Clients.Discreet}, ok
+	return filter.ClientDiscreet{Want: b, Default: r.l.s.Clients.Discreet, Side: r.side}, ok
 }
 
 func readEveryoneAgreedTo(r *ruleReader, v value) (filter.Condition, bool) {

@@ -520,7 +520,7 @@ func (t *testFile) expectCopy(v value, x *ExpectCopy) {
 				case !ok:
 				case slices.Contains(marks(), s):
 					*to = append(*to, Look{Mark: s})
-				case strings.Contains(s, "_") && !strings.Contains(s, " ") && nearest(s, marks()) != "":
+				case strings.Contains(s, "_") && !strings.Contains(s, " ") && Nearest(s, marks()) != "":
 					e.report("unknown word %s", didYouMean(s, marks()), quote(s))
 				default:
 					*to = append(*to, Look{Text: s})
