@@ -15,10 +15,12 @@ import (
 
 // The bounds of one PDF file.
 const (
-	pdfDeepest  = 64      // arrays and dictionaries within each other, pages within pages
-	pdfObjects  = 500_000 // objects
-	pdfWork     = 6       // bytes that may be read as objects, in sizes of the file
-	pdfMappings = 400_000 // characters of fonts
+	pdfDeepest  = 64       // arrays and dictionaries within each other, pages within pages
+	pdfObjects  = 500_000  // objects
+	pdfWork     = 6        // bytes that may be read as objects, in sizes of the file
+	pdfMappings = 400_000  // characters of fonts
+	pdfTables   = 64 << 20 // bytes of the tables of fonts, each time that one is read
+	pdfLongest  = 512      // bytes that a character stands for (ISO 32000-2 §9.10.3)
 )
 
 // PDF objects (ISO 32000-2 §7.3). A name is a pdfName, a string []byte, a number float64, a
@@ -49,6 +51,7 @@ type pdfDoc struct {
 	known   map[int]any
 	fonts   map[pdfRef]*pdfFont
 	mapped  int
+	tables  int          // what is left of pdfTables
 	done    map[int]bool // streams that were read, by place of their data
 	opaque  bool         // a font shows text that cannot be read
 	shown   *boundedText
@@ -66,7 +69,7 @@ var errPDF = errors.New("mail: not a readable PDF file")
 // pdf reads a PDF file: what its pages show, all revisions, and every string in it.
 func (o *opener) pdf(b []byte) {
 	d := &pdfDoc{o: o, b: b, last: map[int]int{}, packed: map[int]any{}, known: map[int]any{}, fonts: map[pdfRef]*pdfFont{},
-		done: map[int]bool{}, shown: o.newText(), joined: o.newText(), strings: o.newText(), work: pdfWork*len(b) + 1<<20}
+		done: map[int]bool{}, shown: o.newText(), joined: o.newText(), strings: o.newText(), work: pdfWork*len(b) + 1<<20, tables: pdfTables}
 	err := d.find()
 	if err == nil {
 		err = d.read()
@@ -241,7 +244,10 @@ func (d *pdfDoc) parseAt(at int) any {
 	if ref, isRef := dict["Length"].(pdfRef); isRef {
 		if j, found := d.last[int(ref)]; found {
 			l := &pdfLexer{b: d.b, i: d.offsets[j].at}
-			n, ok = l.value(0).(float64)
+			if l.space(); l.i < len(l.b) && digit(l.b[l.i]) { // never all of what else may stand there
+				n, ok = l.float(), true
+			}
+			d.work -= l.i - d.offsets[j].at
 		}
 	}
 	if ok && n >= 0 && n <= float64(len(d.b)-start) {
@@ -477,7 +483,7 @@ func (d *pdfDoc) unLZW(b []byte, dict pdfDict, i int) ([]byte, error) {
 		at := len(out)
 		switch {
 		case code == 257:
-			return out, nil
+			return out, d.spend(len(out))
 		case code == 256:
 			next, width, prev = 258, 9, entry{}
 			continue
@@ -490,7 +496,7 @@ func (d *pdfDoc) unLZW(b []byte, dict pdfDict, i int) ([]byte, error) {
 			out = append(out, out[prev.start:prev.start+prev.n]...)
 			out = append(out, out[prev.start])
 		default:
-			return out, nil
+			return out, d.spend(len(out))
 		}
 		if prev.n > 0 && next < 4096 {
 			table[next] = entry{prev.start, prev.n + 1} // what follows it stands behind it
@@ -501,6 +507,7 @@ func (d *pdfDoc) unLZW(b []byte, dict pdfDict, i int) ([]byte, error) {
 			width++
 		}
 		if len(out) > maxWhole || int64(len(out)) > d.o.expand {
+			_ = d.spend(len(out))
 			return nil, errBomb
 		}
 	}
@@ -518,6 +525,7 @@ func (d *pdfDoc) unRun(b []byte) ([]byte, error) {
 			out, b = append(out, bytes.Repeat(b[1:2], 257-n)...), b[2:]
 		}
 		if len(out) > maxWhole {
+			_ = d.spend(len(out))
 			return nil, errBomb
 		}
 	}

@@ -22,8 +22,10 @@ func pdfDelim(c byte) bool { return strings.IndexByte("()<>[]{}/%", c) >= 0 }
 
 // pdfLexer reads objects and operators. It always gets on, whatever stands there.
 type pdfLexer struct {
-	b []byte
-	i int
+	b     []byte
+	i     int
+	open  int  // no > stands from the last < up to here
+	noEnd bool // no EI follows
 }
 
 func (l *pdfLexer) space() {
@@ -58,13 +60,15 @@ func (l *pdfLexer) value(depth int) any {
 		l.i += 2
 		return l.dict(depth)
 	case c == '<':
-		end := bytes.IndexByte(l.b[l.i:min(len(l.b), l.i+1<<20)], '>')
+		from, to := max(l.i, l.open), min(len(l.b), l.i+1<<20)
+		end := bytes.IndexByte(l.b[from:max(from, to)], '>')
 		if end < 0 {
+			l.open = max(from, to)
 			l.i++
 			return nil
 		}
-		s := pdfHex(l.b[l.i+1 : l.i+end])
-		l.i += end + 1
+		s := pdfHex(l.b[l.i+1 : from+end])
+		l.i = from + end + 1
 		return s
 	case c == '[':
 		l.i++
@@ -272,8 +276,8 @@ func (d *pdfDoc) font(x any) *pdfFont {
 	}
 	dict := d.dict(x)
 	f.wide = d.resolve(dict["Subtype"]) == pdfName("Type0")
-	if s, ok := d.resolve(dict["ToUnicode"]).(*pdfStream); ok {
-		if b, err := d.decode(s); err == nil {
+	if s, ok := d.resolve(dict["ToUnicode"]).(*pdfStream); ok && d.table(len(s.data)) {
+		if b, err := d.decode(s); err == nil && d.table(len(b)) {
 			f.hasMap = d.cmap(f, b)
 		}
 	}
@@ -303,11 +307,14 @@ func (d *pdfDoc) encoding(f *pdfFont, x any) {
 	}
 	code := 0
 	for _, x := range differences {
+		if !d.table(1) {
+			return
+		}
 		switch x := d.resolve(x).(type) {
 		case float64:
 			code = int(x)
 		case pdfName:
-			if code >= 0 && code < 256 {
+			if code >= 0 && code < 256 && d.table(len(x)) {
 				if s := glyphText(string(x)); s != "" {
 					f.narrow[code] = s
 				}
@@ -346,8 +353,8 @@ func (d *pdfDoc) cmap(f *pdfFont, b []byte) bool {
 		case "endbfchar":
 			for i := 0; i+1 < len(args); i += 2 {
 				if n, ok := code(args[i]); ok {
-					if dst, ok := args[i+1].([]byte); ok && d.room(1) {
-						f.mapped[n] = utf16Text(dst)
+					if dst, ok := args[i+1].([]byte); ok && d.room(1, dst) {
+						f.mapped[n] = mappedText(dst)
 					}
 				}
 			}
@@ -364,10 +371,23 @@ func (d *pdfDoc) cmap(f *pdfFont, b []byte) bool {
 	return len(f.mapped)+len(f.ranges) > 0
 }
 
-func (d *pdfDoc) room(n int) bool {
-	d.mapped += n
+// table counts bytes of a table that is read. Where many fonts lead to one table, the file is
+// as unreadable as with too many objects.
+func (d *pdfDoc) table(n int) bool {
+	if d.tables -= n; d.tables < 0 {
+		d.work = -1
+	}
+	return d.tables >= 0
+}
+
+// room counts n characters that each stand for that much text.
+func (d *pdfDoc) room(n int, text []byte) bool {
+	d.mapped += n * (1 + len(text)/32)
 	return d.mapped <= pdfMappings
 }
+
+// mappedText is what a character stands for.
+func mappedText(b []byte) string { return utf16Text(b[:min(len(b), pdfLongest)]) }
 
 func (d *pdfDoc) bfRange(f *pdfFont, args []any, code func(any) (uint32, bool)) {
 	for i := 0; i+2 < len(args); i += 3 {
@@ -379,31 +399,32 @@ func (d *pdfDoc) bfRange(f *pdfFont, args []any, code func(any) (uint32, bool)) 
 		switch dst := args[i+2].(type) {
 		case []any:
 			for j, x := range dst {
-				if s, ok := x.([]byte); ok && low+uint32(j) <= high && d.room(1) {
-					f.mapped[low+uint32(j)] = utf16Text(s)
+				if s, ok := x.([]byte); ok && low+uint32(j) <= high && d.room(1, s) {
+					f.mapped[low+uint32(j)] = mappedText(s)
 				}
 			}
 		case []byte:
-			r := []rune(utf16Text(dst))
+			r := []rune(mappedText(dst))
 			switch {
-			case len(r) == 1 && high-low < 64 && d.room(int(high-low)+1):
-				for n := low; n <= high; n++ {
-					f.mapped[n] = string(r[0] + rune(n-low))
+			case len(r) == 1 && high-low < 64 && d.room(int(high-low)+1, dst):
+				for n := range high - low + 1 { // high may be the largest number
+					f.mapped[low+n] = string(r[0] + rune(n))
 				}
 			case len(r) == 1 && len(f.ranges) < 4096:
 				f.ranges = append(f.ranges, pdfRange{low, high, r[0]})
-			case len(r) > 1 && d.room(int(high-low)+1):
-				for n := low; n <= high; n++ {
-					last := r[len(r)-1] + rune(n-low)
-					f.mapped[n] = string(r[:len(r)-1]) + string(last)
+			case len(r) > 1 && d.room(int(high-low)+1, dst):
+				for n := range high - low + 1 {
+					last := r[len(r)-1] + rune(n)
+					f.mapped[low+n] = string(r[:len(r)-1]) + string(last)
 				}
 			}
 		}
 	}
 }
 
-// text returns what a string shows in the font; ok is false when nobody can tell.
-func (f *pdfFont) text(b []byte) (s string, ok bool) {
+// text returns what a string shows in the font, and no more than shows that it is longer than
+// room; ok is false when nobody can tell.
+func (f *pdfFont) text(b []byte, room int64) (s string, ok bool) {
 	if f == nil {
 		return latinText(b), true
 	}
@@ -413,6 +434,9 @@ func (f *pdfFont) text(b []byte) (s string, ok bool) {
 	}
 	if !f.wide {
 		for _, c := range b {
+			if int64(out.Len()) > room {
+				break
+			}
 			if t, ok := f.lookup(uint32(c)); ok {
 				out.WriteString(t)
 			} else {
@@ -426,7 +450,7 @@ func (f *pdfFont) text(b []byte) (s string, ok bool) {
 		step = 1
 	}
 	seen := len(b) == 0
-	for len(b) >= step {
+	for len(b) >= step && int64(out.Len()) <= room {
 		n := uint32(b[0])
 		if step == 2 {
 			n = n<<8 | uint32(b[1])
@@ -601,10 +625,10 @@ func (d *pdfDoc) show(st *pdfState, args []any) {
 		return
 	}
 	b, ok := args[len(args)-1].([]byte)
-	if !ok {
+	if !ok || d.joined.over { // what is over the limit is reported, and grows no further
 		return
 	}
-	s, ok := st.font.text(b)
+	s, ok := st.font.text(b, d.joined.room-int64(d.joined.Len()))
 	if !ok {
 		d.opaque = true
 	}
@@ -619,9 +643,10 @@ func (l *pdfLexer) inlineImage() {
 			break
 		}
 	}
-	for l.i < len(l.b) {
+	for l.i < len(l.b) && !l.noEnd {
 		k := bytes.Index(l.b[l.i:], []byte("EI"))
 		if k < 0 {
+			l.noEnd = true
 			return // no end: what follows may be text
 		}
 		at := l.i + k
