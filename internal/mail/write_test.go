@@ -494,7 +494,9 @@ func checkLoop(t testing.TB, b []byte) {
 		if was, _ := worst(m); w == RejectIt && (!d.Whole || was != RejectIt) {
 			t.Fatalf("%+v: the copy has the defect %s:\n%q", d, name, out)
 		}
-		if d.Whole || len(d.First) > 0 {
+		// With a line in the header that is no field the message is refused: where its header ends nobody can tell.
+		noField := slices.ContainsFunc(m.Defects, func(d Defect) bool { return d.Name == defNoColon })
+		if d.Whole || len(d.First) > 0 || noField {
 			continue
 		}
 		if a, b := shape(m.Root), shape(got.Root); a != b {
