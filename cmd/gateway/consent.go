@@ -18,6 +18,7 @@ type consentCmd struct {
 	Record   consentRecordCmd   `cmd:"" help:"Record one consent."`
 	Withdraw consentWithdrawCmd `cmd:"" help:"Withdraw a client's consent; it counts from now on."`
 	Import   consentImportCmd   `cmd:"" help:"Record consents from a CSV file: all rows or none."`
+	Evidence consentEvidenceCmd `cmd:"" help:"Everything that is recorded of a client's consents, to show to whoever asks for it."`
 }
 
 type consentListCmd struct {
@@ -50,6 +51,55 @@ func (k consentListCmd) Run(ctx context.Context, p *program) error {
 			fmt.Fprintln(w, "CODE\tCONSENT\tHOW\tRECORDED BY\tWORDING")
 			for _, r := range rows {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Ref, consentState(r.Purpose, r.GivenOn, r.ExpiresOn, r.Withdrawn), r.How, r.RecordedBy, r.Wording)
+			}
+		})
+	})
+}
+
+type consentEvidenceCmd struct {
+	Ref     string `arg:"" help:"The client's code."`
+	Purpose string `arg:"" optional:"" help:"One purpose; without it all."`
+}
+
+// Help is shown under --help.
+func (consentEvidenceCmd) Help() string {
+	return "Example: gateway consent evidence C-0142 group_email --json"
+}
+
+// Run prints the entries of the ledger, with withdrawals.
+func (k consentEvidenceCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error {
+		if _, err := s.client(ctx, k.Ref); err != nil {
+			return err
+		}
+		rows, err := s.store.Consents(ctx, k.Ref)
+		if err != nil {
+			return err
+		}
+		rows = slices.DeleteFunc(rows, func(r store.ConsentRow) bool { return k.Purpose != "" && r.Purpose != k.Purpose })
+		if len(rows) == 0 {
+			return &answerNo{fmt.Sprintf("nothing is recorded of %s %s", k.Ref, k.Purpose)}
+		}
+		return p.emit(rows, func(w io.Writer) {
+			day := func(name string, t time.Time) {
+				if !t.IsZero() {
+					fmt.Fprintf(w, "%s\t%s\n", name, t.Format(time.DateOnly))
+				}
+			}
+			for i, r := range rows {
+				if i > 0 {
+					fmt.Fprintln(w)
+				}
+				fmt.Fprintf(w, "client\t%s\npurpose\t%s\nwording\t%s\nhow\t%s\nrecorded by\t%s\n", r.Ref, r.Purpose, r.Wording, r.How, r.RecordedBy)
+				if r.Evidence != "" {
+					fmt.Fprintf(w, "evidence\t%s\n", r.Evidence)
+				}
+				day("given on", r.GivenOn)
+				day("until", r.ExpiresOn)
+				if r.Withdrawn {
+					day("withdrawn on", r.WithdrawnOn)
+					fmt.Fprintf(w, "withdrawn by\t%s\n", r.WithdrawnBy)
+				}
 			}
 		})
 	})
