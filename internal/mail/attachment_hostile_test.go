@@ -2,17 +2,21 @@ package mail
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
+// pagePDFWithFont is a page whose font is F1.
+func pagePDFWithFont(font, content string, objects ...string) []byte {
+	return samplePDF("", append([]string{"<< /Type /Page /Contents 2 0 R /Resources << /Font << /F1 " + font + " >> >> >>",
+		pdfData("", content)}, objects...)...)
+}
+
 // TestHostilePDF reads files made to take for ever, or all memory.
 func TestHostilePDF(t *testing.T) {
-	page := func(resources, content string, objects ...string) []byte {
-		return samplePDF("", append([]string{"<< /Type /Page /Contents 2 0 R /Resources << /Font << /F1 " + resources + " >> >> >>",
-			pdfData("", content)}, objects...)...)
-	}
+	page := pagePDFWithFont
 	var lzw strings.Builder
 	{ // 256, a, then every next code: ever longer runs
 		var acc, bits, width, next uint32
@@ -72,5 +76,19 @@ func TestHostilePDF(t *testing.T) {
 				t.Errorf("%d bytes take %v", len(b), d)
 			}
 		})
+	}
+}
+
+// A font whose table is larger than what is kept leaves text unsearched: the file holds.
+func TestAFontTableThatIsCutHolds(t *testing.T) {
+	t.Parallel()
+	for name, table := range map[string]string{
+		"long texts":  "1 beginbfrange <0000> <ffff> (" + strings.Repeat("xy", 1<<12) + ") endbfrange",
+		"many ranges": "1 beginbfrange " + strings.Repeat("<0100> <01ff> <0041> ", 5000) + "endbfrange",
+	} {
+		b := pagePDFWithFont("<< /Subtype /Type0 /ToUnicode 3 0 R >>", "BT /F1 1 Tf (\x00a) Tj ET", pdfData("", table))
+		if _, defects := insideOf(t, "application/pdf", "a.pdf", b); !slices.Contains(defects, defUnreadable) {
+			t.Errorf("%s: %v", name, defects)
+		}
 	}
 }

@@ -380,9 +380,13 @@ func (d *pdfDoc) table(n int) bool {
 	return d.tables >= 0
 }
 
-// room counts n characters that each stand for that much text.
+// room counts n characters that each stand for that much text. Without room for them the text
+// that uses them would not be searched, so the file counts as one that cannot be read.
 func (d *pdfDoc) room(n int, text []byte) bool {
 	d.mapped += n * (1 + len(text)/32)
+	if d.mapped > pdfMappings {
+		d.opaque = true
+	}
 	return d.mapped <= pdfMappings
 }
 
@@ -412,6 +416,8 @@ func (d *pdfDoc) bfRange(f *pdfFont, args []any, code func(any) (uint32, bool)) 
 				}
 			case len(r) == 1 && len(f.ranges) < 4096:
 				f.ranges = append(f.ranges, pdfRange{low, high, r[0]})
+			case len(r) == 1:
+				d.opaque = true // no room for what it says
 			case len(r) > 1 && d.room(int(high-low)+1, dst):
 				for n := range high - low + 1 {
 					last := r[len(r)-1] + rune(n)
