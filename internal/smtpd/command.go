@@ -29,8 +29,8 @@ func bad(code int, text string) *answer { return &answer{code: code, text: text}
 // foreign is the answer to what is not SMTP at all.
 func foreign() *answer { return &answer{421, "4.7.0 This is a mail server", true} }
 
-// unimplemented are the verbs that we know and do not have (RFC 5321 §4.2.4).
-const unimplemented = " SEND SOML SAML EXPN HELP TURN ETRN ATRN XCLIENT XFORWARD BURL PROXY "
+// notOffered are the verbs that we know and do not have (RFC 5321 §4.2.4).
+const notOffered = " SEND SOML SAML EXPN HELP TURN ETRN ATRN XCLIENT XFORWARD BURL PROXY "
 
 // splitVerb returns the upper-case verb of a line and what follows it.
 func splitVerb(line string) (verb, arg string) {
@@ -85,7 +85,7 @@ func parseCommand(line string, limit int64) (command, *answer) {
 	case "STARTTLS":
 		return cmd, bad(503, "5.5.1 TLS is on already")
 	default:
-		if strings.Contains(unimplemented, " "+verb+" ") && verb != "" {
+		if strings.Contains(notOffered, " "+verb+" ") && verb != "" {
 			return cmd, bad(502, "5.5.1 Command not implemented")
 		}
 		return cmd, bad(500, "5.5.2 Command not recognized")
