@@ -208,7 +208,7 @@ func editPlain(text string, first, signature []string, flowed bool) string {
 		nl = "\n"
 	}
 	above, quote := text, ""
-	if q := quoteStart(text); q >= 0 {
+	if q := quoteStart(text, flowed); q >= 0 {
 		above, quote = text[:q], text[q:]
 	}
 	signature = missing(signature, above)

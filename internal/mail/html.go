@@ -224,7 +224,7 @@ func (h *htmlText) text(text string, at int) {
 	}
 	h.line.WriteString(text)
 	if h.quoteN == 0 && !h.rest {
-		if h.quoteAt < 0 && separator.MatchString(text) {
+		if h.quoteAt < 0 && isSeparator(text) {
 			h.quoteAt, h.rest = h.lineStart(at), true
 			return
 		}
@@ -311,7 +311,7 @@ func (h *htmlText) quote(t htmlToken, q quoteKind) {
 	}
 	h.quoteAt = t.start
 	// "On Monday ... wrote:" right above belongs to the quote.
-	if h.prevAt >= 0 && q == quoteElem && attribution.MatchString(collapse(h.prevLine)) {
+	if h.prevAt >= 0 && q == quoteElem && isAttribution(collapse(h.prevLine)) {
 		h.quoteAt = h.prevAt
 	}
 }

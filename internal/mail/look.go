@@ -32,7 +32,7 @@ func newWords(p *Part, count func(string) int) int {
 // freshText is the new text of one leaf: without quotes, as a reader sees it.
 func freshText(p *Part) string {
 	if p.MediaType != "text/html" {
-		return newText(p.Text)
+		return newText(p.Text, isFlowed(p))
 	}
 	h, err := readHTML(p.Text)
 	if err != nil { // whatever hides in what we cannot read counts as written
@@ -56,7 +56,7 @@ func (m *Message) Links() bool {
 			return false
 		}
 		if p.MediaType != "text/html" {
-			return HasLink(newText(p.Text))
+			return HasLink(newText(p.Text, isFlowed(p)))
 		}
 		h, err := readHTML(p.Text)
 		return HasLink(h.fresh.String()) || webLinks(h.links.String()) || err != nil && (HasLink(h.hidden.String()) || webLinks(h.attrs.String()))

@@ -22,7 +22,7 @@ func (m *Message) NewText() string {
 				b.WriteString(h.hidden.String())
 			}
 		} else {
-			b.WriteString(newText(p.Text))
+			b.WriteString(newText(p.Text, isFlowed(p)))
 		}
 		b.WriteByte('\n')
 		return false
