@@ -32,7 +32,7 @@ type corpusClient struct {
 }
 
 func corpusClients() []corpusClient {
-	young := strings.Replace(crisisAdult, " In danger now:", " Under 19: Childline, call 0800 1111 (free). In danger now:", 1)
+	young := strings.Replace(crisisAdult, " If you need", " Under 19: Childline, call 0800 1111 (free). If you need", 1)
 	return []corpusClient{
 		{"quillonia@canary-one.example", "Quillonia Abernethwaite", crisisAdult},
 		{"zephyrack@canary-two.example", "Zephyrack Lislebourne", young},

@@ -10,6 +10,7 @@ import (
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
+	"github.com/plaincover/plaincover/internal/templates"
 )
 
 // actor is who the audit names for what is done at the command line.
@@ -42,13 +43,25 @@ func (clientListCmd) Run(ctx context.Context, p *program) error {
 				fmt.Fprintln(w, "The register is empty: gateway client import clients.csv")
 				return
 			}
-			fmt.Fprintln(w, "CODE\tSTATUS\tPRACTITIONER\tEMAIL\tPROTECTION")
+			fmt.Fprintln(w, "CODE\tSTATUS\tPRACTITIONER\tEMAIL\tPROTECTION\tCRISIS LINES")
 			for _, c := range rows {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Ref, orDefault(c.Status, "active"), orDefault(c.Practitioner, "-"),
-					count(len(c.Email), "address"), orDefault(c.Protection, s.snap.Clients.Protection))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Ref, orDefault(c.Status, "active"), orDefault(c.Practitioner, "-"),
+					count(len(c.Email), "address"), orDefault(c.Protection, s.snap.Clients.Protection), s.crisisLines(c))
 			}
 		})
 	})
+}
+
+// crisisLines says whether a client's mail has crisis lines, and if not, why.
+func (s session) crisisLines(c store.ClientRow) string {
+	f := s.snap.CrisisFor(c.Client, time.Now())
+	switch missing := templates.CrisisMissing(s.snap.Crisis, f); {
+	case f.Discreet:
+		return "discreet line"
+	case missing != "":
+		return "none: " + missing
+	}
+	return "yes"
 }
 
 func orDefault(s, d string) string {
@@ -110,6 +123,7 @@ func printClient(w io.Writer, s session, c store.ClientRow) {
 	row("word", c.Word)
 	row("protection", orDefault(c.Protection, s.snap.Clients.Protection+" (default)"))
 	row("practitioner", c.Practitioner)
+	row("crisis lines", templates.Crisis(s.snap.Crisis, s.snap.CrisisFor(c.Client, time.Now())))
 	row("groups", strings.Join(c.Groups, "; "))
 	for _, k := range c.Consents {
 		row("consent", consentState(k.Purpose, k.GivenOn, k.ExpiresOn, k.Withdrawn))

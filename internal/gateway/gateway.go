@@ -66,6 +66,8 @@ type Gateway struct {
 	memory int64
 	work   *semaphore.Weighted // bounds the memory of all messages in work (I27, F25)
 	text   *semaphore.Weighted // and that of their texts, once they are parsed
+
+	without withoutLines
 }
 
 // New returns a gateway. Without a policy there is nothing that it could decide, so that is

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plaincover/plaincover/internal/filter"
@@ -112,6 +114,68 @@ func (g *Gateway) notices(d *decided) ([]store.Acceptance, error) {
 		if err := add(p.SignsInAs, subject, text); err != nil {
 			return nil, err
 		}
+	}
+	return out, nil
+}
+
+// withoutLines remembers of which clients the manager was told that their mail names the
+// emergency number alone, and why: once is enough, until the program is started again.
+type withoutLines struct {
+	mu   sync.Mutex
+	told map[string]string
+}
+
+func (w *withoutLines) remember(refs map[string]string) {
+	if len(refs) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.told == nil {
+		w.told = map[string]string{}
+	}
+	maps.Copy(w.told, refs)
+}
+
+// news are those of refs that were not told yet.
+func (w *withoutLines) news(refs map[string]string) map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(refs, func(ref, why string) bool { return w.told[ref] == why })
+	return refs
+}
+
+// withoutLines tells whoever keeps the register of clients whose mail should have crisis lines
+// and cannot, because nobody knows their country or their age.
+func (g *Gateway) withoutLines(d *decided) ([]store.Acceptance, error) {
+	refs := map[string]string{}
+	for i := range d.plan.Variants {
+		c := d.copyOf(i)
+		v := &c.variant
+		if _, ok := v.Has(filter.EditCrisisSignature); !ok || v.Whole || v.Audience.Discreet {
+			continue
+		}
+		for _, r := range v.Rcpts {
+			for _, k := range d.facts.Recipients[r].Clients.Value {
+				if why := templates.CrisisMissing(d.snap.Crisis, d.snap.CrisisFor(k, d.facts.At)); why != "" {
+					refs[k.Ref] = why
+				}
+			}
+		}
+	}
+	d.without = g.without.news(refs)
+	var out []store.Acceptance
+	for _, ref := range slices.Sorted(maps.Keys(d.without)) {
+		p, ok := d.snap.Person(policy.RoleDataProtection)
+		if !ok {
+			return nil, fmt.Errorf("gateway: nobody to tell as %q", policy.RoleDataProtection)
+		}
+		subject, text := templates.WithoutLinesNotice(ref, d.without[ref])
+		n, err := g.post(letter{snap: d.snap, about: d.env.ID, to: p.SignsInAs, subject: subject, text: text})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
 	}
 	return out, nil
 }

@@ -387,7 +387,7 @@ func visibleTexts(m *mail.Message) ([]string, error) {
 // shown; words count wherever they stand.
 func (c *testCase) sees(l policy.Look, m *mail.Message, texts []string, i int) bool {
 	cp := c.made.copyOf(i)
-	crisis := templates.Crisis(c.made.snap.Crisis, crisisFor(cp.variant.Audience, cp.at))
+	crisis := templates.Crisis(c.made.snap.Crisis, cp.crisisFor())
 	everywhere := func(s string) bool {
 		return len(texts) > 0 && !slices.ContainsFunc(texts, func(t string) bool { return !containsFold(t, s) })
 	}

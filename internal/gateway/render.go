@@ -87,7 +87,7 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 		d.First = templates.FirstLine(v.Audience.Discreet)
 	}
 	if _, ok := v.Has(filter.EditCrisisSignature); ok {
-		crisis := templates.Crisis(c.snap.Crisis, crisisFor(v.Audience, c.at))
+		crisis := templates.Crisis(c.snap.Crisis, c.crisisFor())
 		// A discreet client's first lines already hold the discreet line: once is enough.
 		if !slices.Contains(d.First, crisis) {
 			d.Signature = []string{crisis}
@@ -103,13 +103,25 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 	return d, nil
 }
 
-func crisisFor(a filter.Audience, at time.Time) templates.CrisisFor {
-	f := templates.CrisisFor{Country: a.Country, Nation: a.Nation, AgeKnown: a.AgeKnown, Discreet: a.Discreet}
-	if a.AgeKnown {
-		c := filter.Client{Born: a.YoungestBorn}
-		f.Age, f.AgeKnown = c.Age(at)
+// crisisFor is what the crisis lines of this copy depend on: of a group, its youngest.
+func (c *copyOf) crisisFor() templates.CrisisFor {
+	a := &c.variant.Audience
+	return c.snap.CrisisFor(filter.Client{Country: a.Country, Nation: a.Nation, Language: a.Language, Born: a.YoungestBorn, Discreet: &a.Discreet}, c.at)
+}
+
+// crisisChange says in words what the crisis signature of this copy is.
+func (c *copyOf) crisisChange() string {
+	f := c.crisisFor()
+	switch missing := templates.CrisisMissing(c.snap.Crisis, f); {
+	case f.Discreet:
+		return "discreet line added instead of crisis lines"
+	case missing == "":
+		return "crisis lines added"
+	case len(c.variant.Audience.Refs) > 1:
+		return "emergency number added without crisis lines, because the country or an age is not known or not the same"
+	default:
+		return "emergency number added without crisis lines, because " + missing
 	}
-	return f
 }
 
 // alias returns the address that clients see, when this copy asks for it and there is one.
@@ -333,7 +345,9 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditRemoveIdentifyingHeaders), "identifying header fields removed")
 	add(has(filter.EditNeutralFilenames) && !v.Whole && hasFiles(c.mail), "attached files renamed")
 	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
-	add(has(filter.EditCrisisSignature) && !v.Whole, "crisis lines added")
+	if has(filter.EditCrisisSignature) && !v.Whole {
+		out = append(out, c.crisisChange())
+	}
 	add(c.leftOut, "HTML form left out, because it could not be edited: the text form leaves")
 	add(v.Whole, "body left exactly as your mail app made it")
 	return out

@@ -41,6 +41,8 @@ type decided struct {
 	base   int            // number of the last copy made before this decision; 0 at submission
 	copies []*store.Spool // by variant; nil: not made
 
+	without map[string]string // clients without crisis lines of whom the manager is told with this message
+
 	leftOut []bool // by variant: a form of the text could not be edited and is not in the copy
 }
 
@@ -116,6 +118,7 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 	if err := g.store.Accept(ctx, a); err != nil {
 		return Receipt{}, cannotRecord(err)
 	}
+	g.without.remember(d.without)
 	g.log.Info("accepted", "id", e.ID, "outcome", a.Message.Outcome, "copies", len(a.Jobs), "size", n)
 	return g.receipt(d)
 }
@@ -315,7 +318,9 @@ func (g *Gateway) acceptance(d *decided, original io.ReaderAt) (store.Acceptance
 	if a.Also, err = g.notices(d); err != nil {
 		return a, err
 	}
-	return a, nil
+	more, err := g.withoutLines(d)
+	a.Also = append(a.Also, more...)
+	return a, err
 }
 
 func (g *Gateway) spool() *store.Spool { return g.store.NewSpool(spoolMemory) }

@@ -332,3 +332,13 @@ func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 	Problems(out).sort()
 	return out
 }
+
+// CrisisFor returns what decides which crisis lines a client gets at that moment.
+func (s *Snapshot) CrisisFor(c filter.Client, at time.Time) templates.CrisisFor {
+	f := templates.CrisisFor{Country: c.Country, Nation: c.Nation, Language: c.Language, Discreet: s.Clients.Discreet, Home: s.Org.Country}
+	if c.Discreet != nil {
+		f.Discreet = *c.Discreet
+	}
+	f.Age, f.AgeKnown = c.Age(at)
+	return f
+}

@@ -198,28 +198,54 @@ func TestSendersAndAddresses(t *testing.T) {
 	}
 }
 
+// A fact that nobody has checked for 180 days warns, on the day after and not before.
 func TestHelplinesAge(t *testing.T) {
 	t.Parallel()
 	m := withoutTests(t)
-	b := string(m[fileCrisis].Data)
-	b = strings.Replace(b, "samaritans.org, checked_on: never", "samaritans.org, checked_on: 2026-06-01", 1)
-	b = strings.Replace(b, "nhs.uk, checked_on: never", "nhs.uk, checked_on: 2025-06-01", 1)
-	b = strings.Replace(b, "childline.org.uk, checked_on: never", "childline.org.uk, checked_on: 2027-01-01", 1)
-	m[fileCrisis] = &fstest.MapFile{Data: []byte(b), Mode: 0o644}
+	file := "GB:\n  emergency: \"999\"\n  lines:\n"
+	for name, on := range map[string]string{"Never": "never", "Fresh": "2026-05-26", "Old": "2026-05-25", "Coming": "2026-11-23", "Today": "2026-11-22"} {
+		file += "    - {name: " + name + ", call: \"111\", hours: 24/7, free: yes, for: all, source: nhs.uk, checked_on: " + on + "}\n"
+	}
+	m[fileCrisis] = &fstest.MapFile{Data: []byte(file), Mode: 0o644}
 	s, err := Load(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, w := range s.WarningsAt(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)) {
-		if w.File == fileCrisis {
-			got = append(got, w.Text)
+	warned := func(at time.Time) (out []string) {
+		for _, w := range s.WarningsAt(at) {
+			if w.File == fileCrisis {
+				out = append(out, w.Text)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	want := []string{`the helpline "Coming" was checked on a day that has not come yet`, `the helpline "Never" has never been checked`,
+		`the helpline "Old" was last checked more than 180 days ago`}
+	if got := warned(now); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := warned(now.AddDate(1, 0, 0)); len(got) != 5 {
+		t.Errorf("a year later: %q", got)
+	}
+}
+
+// Nothing that ships pretends to have been checked, and every line says where it is from.
+func TestShippedHelplines(t *testing.T) {
+	t.Parallel()
+	s := shipped(t)
+	for country, c := range s.Crisis {
+		for _, l := range c.Lines {
+			if !l.CheckedOn.IsZero() || !strings.Contains(l.Source, ".") {
+				t.Errorf("%s, %s: checked on %s, source %q", country, l.Name, l.CheckedOn, l.Source)
+			}
 		}
 	}
-	want := []string{`the helpline "Shout" has never been checked`, `the helpline "NHS" was last checked more than 180 days ago`,
-		`the helpline "Childline" was checked on a day that has not come yet`}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	for _, country := range []string{"GB", "IE", "US"} {
+		if len(s.Crisis[country].Lines) == 0 {
+			t.Errorf("no lines for %s", country)
+		}
 	}
 }
 

@@ -114,7 +114,7 @@ func (l *loader) readCrisis(v value) {
 			}},
 			field{"lines", true, func(v value) {
 				for _, e := range v.filled("lines") {
-					c.Lines = append(c.Lines, l.crisisLine(e))
+					c.Lines = append(c.Lines, l.crisisLine(country, e))
 				}
 			}})
 		lines[country] = c
@@ -122,10 +122,33 @@ func (l *loader) readCrisis(v value) {
 	l.s.Crisis = lines
 }
 
-func (l *loader) crisisLine(v value) templates.CrisisLine {
+// nations are the parts of a country that its lines may be for. What stands here for no country
+// is taken as written.
+func nations(country string) []string {
+	if country == "GB" {
+		return []string{"England", "Northern Ireland", "Scotland", "Wales"}
+	}
+	return nil
+}
+
+func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 	var c templates.CrisisLine
 	text := func(key string, must bool, to *string) field {
 		return field{key, must, func(v value) { *to, _ = v.text(key) }}
+	}
+	nation := func(key string, to *string) field {
+		return field{key, false, func(v value) {
+			s, ok := v.text(key)
+			// A nation that nobody lives in would take the line away from everybody.
+			if known := nations(country); ok && known != nil && !slices.Contains(known, s) {
+				fix := didYouMean(s, known)
+				if fix == "" {
+					fix = "known here: " + strings.Join(known, ", ")
+				}
+				v.report("%s has no nation %s", fix, country, quote(s))
+			}
+			*to = s
+		}}
 	}
 	var checkedAt value
 	before := l.found()
@@ -134,17 +157,24 @@ func (l *loader) crisisLine(v value) templates.CrisisLine {
 		field{"call", false, func(v value) { c.Call, _ = v.phone("call") }},
 		field{"text", false, func(v value) { c.Text, _ = v.text("text") }},
 		text("note", false, &c.Note),
-		field{"hours", true, func(v value) { c.Hours, _ = v.scalar("hours") }},
+		field{"hours", true, func(v value) {
+			s, ok := v.scalar("hours")
+			if c.Hours = strings.TrimSpace(s); ok && c.Hours == "" {
+				v.report("hours is empty", `write 24/7, or when somebody answers, for example "19:00-23:00"`)
+			}
+		}},
 		field{"free", true, func(v value) { c.Free, _ = v.yesNo("free") }},
 		field{"for", true, func(v value) {
 			s, ok := v.text("for")
 			age, under := strings.CutPrefix(s, "under_")
-			if ok && s != "all" && (!under || len(age) == 0 || len(age) > 2 || strings.Trim(age, "0123456789") != "") {
+			if ok && s != "all" && (!under || len(age) == 0 || len(age) > 2 || strings.Trim(age, "0123456789") != "" || age[0] == '0') {
 				v.report("for must say whom the line is for", "write all, or an age such as under_19")
 			}
 			c.For = s
 		}},
-		text("nation", false, &c.Nation),
+		nation("nation", &c.Nation),
+		nation("not_nation", &c.NotNation),
+		field{"language", false, func(v value) { c.Language, _ = v.language("language") }},
 		text("source", true, &c.Source),
 		field{"checked_on", true, func(v value) {
 			checkedAt = v
@@ -158,12 +188,25 @@ func (l *loader) crisisLine(v value) templates.CrisisLine {
 	if c.Call == "" && c.Text == "" && l.found() == before {
 		v.report("a crisis line needs a number", "add call or text")
 	}
+	if c.Nation != "" && c.NotNation != "" {
+		v.report("a crisis line cannot have both nation and not_nation", "keep one: nation is only there, not_nation everywhere else")
+	}
 	if checkedAt.ok() {
 		l.s.helplines = append(l.s.helplines, helpline{checked: c.CheckedOn,
 			problem: checkedAt.d.problem(checkedAt.n.Line, checkedAt.n.Column, checkedAt.width(), "the helpline "+quote(c.Name),
 				"ring it or look at its source, then write today's date")})
 	}
 	return c
+}
+
+// language reads the code of a language, such as cy.
+func (v value) language(what string) (string, bool) {
+	s, ok := v.scalar(what)
+	if ok && (len(s) < 2 || len(s) > 3 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "") {
+		v.report("%s must be the code of a language", "two small letters, for example cy for Welsh", what)
+		return "", false
+	}
+	return s, ok
 }
 
 // phone reads a number that people dial. It must be in quotes: 0800 would lose its zero.

@@ -165,6 +165,15 @@ func TellNotice(n Notice, held bool) (subject string, paragraphs []string, err e
 	return subject, n.end(out), nil
 }
 
+// WithoutLinesNotice tells whoever keeps the register that a client's mail names the emergency
+// number alone. Missing is what [CrisisMissing] says.
+func WithoutLinesNotice(code, missing string) (subject string, paragraphs []string) {
+	return "For you to look at: a client without crisis lines", []string{
+		"Emails to " + code + " name the emergency number alone, without crisis lines, because " + missing + ".",
+		"Add what is missing, and the next email has the lines. Nothing is held for it. You are told once for each client.",
+	}
+}
+
 // ReleasedNotice tells the sender that somebody else let the mail go.
 func ReleasedNotice(n Notice, by, at, reason string) (subject string, paragraphs []string, err error) {
 	if by == "" || at == "" {
