@@ -1,13 +1,11 @@
 package filter
 
 import (
-	"bytes"
 	"io"
 	"mime"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/plaincover/plaincover/internal/mail"
 )
@@ -63,6 +61,8 @@ type leaks struct {
 	names    map[string]bool // the ways in which the sender's own names are written
 	hidden   []byte          // the sender's own domain, where this copy must not show it
 	reader   reader
+	low      []byte // of lower
+	squeezed []byte // of raw
 	hit      [channelEnd]bool
 	evidence []Evidence
 }
@@ -153,9 +153,6 @@ func (l *leaks) note(c channel, path string, offset int64) {
 	}
 	l.hit[c] = true
 	e := Evidence{Path: path, Offset: offset}
-	if l.in.Mail != nil {
-		e.Digest = l.in.Mail.Digest
-	}
 	if len(l.evidence) < maxEvidence && !slices.Contains(l.evidence, e) {
 		l.evidence = append(l.evidence, e)
 	}
@@ -171,6 +168,14 @@ func (l *leaks) findings() []Finding {
 	}
 	if len(what) == 0 {
 		return nil
+	}
+	if l.in.Mail != nil {
+		digest, err := l.in.Mail.Sum()
+		for i := range l.evidence {
+			if err == nil { // where it cannot be read again, it is held all the same
+				l.evidence[i].Digest = digest
+			}
+		}
 	}
 	var out []Finding
 	for _, i := range l.in.Variant.Rcpts {
@@ -350,34 +355,6 @@ func (l *leaks) opaque(p *mail.Part) {
 func isASCIIText(p *mail.Part) bool {
 	c := strings.ToLower(p.Params["charset"])
 	return c == "" || c == "utf-8" || c == "us-ascii" || strings.HasPrefix(c, "iso-8859-") || strings.HasPrefix(c, "windows-")
-}
-
-// raw searches bytes of unknown form as ASCII, and once more without the zero bytes of UTF-16.
-func (l *leaks) raw(p *mail.Part, b []byte) {
-	s := lower(b)
-	l.addresses(p.Path, p.Body.Start, s)
-	l.numbers(p.Path, p.Body.Start, s)
-	if bytes.IndexByte(s, 0) >= 0 {
-		s = bytes.ReplaceAll(s, []byte{0}, nil)
-		l.addresses(p.Path, p.Body.Start, s)
-		l.numbers(p.Path, p.Body.Start, s)
-	}
-}
-
-// lower folds ASCII letters and makes every byte beyond ASCII a space: among such bytes it is
-// not known what is a letter.
-func lower(b []byte) []byte {
-	out := make([]byte, len(b))
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c >= utf8.RuneSelf {
-			c = ' '
-		}
-		out[i] = c
-	}
-	return out
 }
 
 // partSearch searches the texts of one part for everything, window by window. What belongs

@@ -118,8 +118,8 @@ func (l *leaks) numbers(path string, offset int64, s []byte) {
 		d, ok := digit(r)
 		if !ok {
 			i += size
-			if gap++; r >= 'a' && r <= 'z' || r == '@' || r == 1 {
-				gap = maxGap + 1 // a word ends a number
+			if gap++; endsNumber(r) {
+				gap = maxGap + 1
 			}
 			continue
 		}
@@ -156,6 +156,9 @@ func (l *leaks) numbers(path string, offset int64, s []byte) {
 		l.number(path, offset, run, starts)
 	}
 }
+
+// endsNumber reports what stands between two numbers, not within one: a word does.
+func endsNumber(r rune) bool { return r >= 'a' && r <= 'z' || r == '@' || r == 1 }
 
 // number looks up what ends with the last group.
 func (l *leaks) number(path string, offset int64, run []byte, starts []int) {

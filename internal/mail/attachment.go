@@ -491,7 +491,7 @@ func (o *opener) mail(b []byte) {
 	o.keep(string(b))
 	lim := o.lim
 	lim.TextBytes = o.textLeft
-	m, err := parse(bytes.NewReader(b), int64(len(b)), lim, o, nil)
+	m, err := parse(bytes.NewReader(b), int64(len(b)), lim, reading{outer: o})
 	if err != nil {
 		o.report(defUnreadable, "message")
 		return

@@ -33,6 +33,18 @@ func (l *leafReader) feed(b []byte) {
 	l.keep(l.dec.decode(l.scratch[:0], b))
 }
 
+// lines takes the lines of base64 with which b starts and in which nothing is to be looked for,
+// and returns how many bytes these were.
+func (l *leafReader) lines(b []byte) int {
+	dec, ok := l.dec.(*base64Decoder)
+	if !ok {
+		return 0
+	}
+	out, n := dec.lines(l.scratch[:0], b)
+	l.keep(out)
+	return n
+}
+
 func (l *leafReader) keep(b []byte) {
 	l.scratch = b
 	if n := headSize - len(l.head); n > 0 {

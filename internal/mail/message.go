@@ -121,7 +121,7 @@ type Defect struct {
 type Message struct {
 	Root    *Part
 	Size    int64
-	Digest  [32]byte // SHA-256 of the bytes as received
+	Digest  [32]byte // SHA-256 of the bytes as received; of a copy see Sum
 	Defects []Defect
 
 	From, Sender, ReplyTo, To, Cc, Bcc []Mailbox

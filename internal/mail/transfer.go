@@ -2,7 +2,9 @@ package mail
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
+	"slices"
 )
 
 // Content-Transfer-Encodings (RFC 2045 §6).
@@ -49,6 +51,68 @@ type base64Decoder struct {
 	defect bool
 }
 
+// lines decodes the whole lines with which src starts, as long as they leave no question: groups
+// of four letters of the alphabet, CRLF, no more than a line may have. It returns dst and how
+// much of src that was; whatever comes then is for decode. Attached files are nearly all such
+// lines, and nothing of what the parser looks for can be in them: no boundary, no byte beyond
+// ASCII, no control character.
+func (d *base64Decoder) lines(dst, src []byte) (_ []byte, n int) {
+	if d.n > 0 || d.pad > 0 || d.ended {
+		return dst, 0
+	}
+	dst = slices.Grow(dst, len(src)/4*3+8)
+	for length := 0; ; {
+		rest := src[n:]
+		if length+2 > len(rest) || rest[length] != '\r' || rest[length+1] != '\n' || length == 0 {
+			// Not as long as the line before.
+			if length = bytes.IndexByte(rest, '\n') - 1; length <= 0 || length > maxLine || length%4 != 0 || rest[length] != '\r' {
+				return dst, n
+			}
+		}
+		out := dst[len(dst) : len(dst)+length/4*3+8]
+		if !base64Line(out, rest[:length]) {
+			return dst, n
+		}
+		dst = dst[:len(dst)+length/4*3]
+		n += length + 2
+	}
+}
+
+// base64Line decodes groups of four letters, and reports whether all are of the alphabet. dst
+// has eight bytes to spare.
+func base64Line(dst, src []byte) bool {
+	t := &base64Bits
+	var all uint32
+	for len(src) >= 8 && len(dst) >= 8 {
+		a := t[0][src[0]] | t[1][src[1]] | t[2][src[2]] | t[3][src[3]]
+		b := t[0][src[4]] | t[1][src[5]] | t[2][src[6]] | t[3][src[7]]
+		all |= a | b
+		binary.BigEndian.PutUint64(dst, uint64(a)<<40|uint64(b)<<16)
+		src, dst = src[8:], dst[6:]
+	}
+	if len(src) >= 4 && len(dst) >= 4 {
+		a := t[0][src[0]] | t[1][src[1]] | t[2][src[2]] | t[3][src[3]]
+		all |= a
+		binary.BigEndian.PutUint32(dst, a<<8)
+	}
+	return all < base64Junk
+}
+
+// base64Junk marks what is no letter of the alphabet.
+const base64Junk = 1 << 24
+
+// base64Bits maps a letter in each place of a group to its bits among the group's 24.
+var base64Bits = func() (t [4][256]uint32) {
+	for i, v := range base64Value {
+		for place := range t {
+			if t[place][i] = base64Junk; v < 64 {
+				t[place][i] = uint32(v) << (18 - 6*place)
+			}
+		}
+	}
+	return t
+}()
+
 // base64Value maps a byte to its value; 64 is white space, 65 padding, 66 junk.
 var base64Value = func() (t [256]uint8) {
 	for i := range t {
@@ -66,6 +130,22 @@ var base64Value = func() (t [256]uint8) {
 }()
 
 func (d *base64Decoder) decode(dst, src []byte) []byte {
+	for len(src) > 0 {
+		var n int
+		dst, n = d.lines(dst, src)
+		src = src[n:]
+		end := 1 + bytes.IndexByte(src, '\n')
+		if end == 0 {
+			end = len(src)
+		}
+		dst = d.letters(dst, src[:end])
+		src = src[end:]
+	}
+	return dst
+}
+
+// letters is decode, letter by letter.
+func (d *base64Decoder) letters(dst, src []byte) []byte {
 	for _, c := range src {
 		v := base64Value[c]
 		switch {

@@ -234,7 +234,7 @@ func (b *builder) lookalikes() (map[string]bool, error) {
 	}
 	const n = len("--"+boundaryStem) + 28
 	taken := map[string]bool{}
-	sc := newScanner(b.m.src, b.m.Size, sha256.New())
+	sc := newScanner(b.m.src, b.m.Size, nil)
 	for {
 		x, err := sc.read()
 		if errors.Is(err, io.EOF) {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/plaincover/plaincover/internal/fault"
@@ -38,6 +39,15 @@ func (s *Store) NewSpool(memory int64) *Spool { return NewSpool(filepath.Join(s.
 
 // NewSpool returns an empty spool whose temporary file, if it needs one, is in dir.
 func NewSpool(dir string, memory int64) *Spool { return &Spool{dir: dir, memory: memory, have: -1} }
+
+// Grow makes room for n bytes, as far as these will be kept in memory.
+func (p *Spool) Grow(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil && p.file == nil {
+		p.buf = slices.Grow(p.buf, int(min(n, p.memory)))
+	}
+}
 
 // Write implements io.Writer.
 func (p *Spool) Write(b []byte) (int, error) {
