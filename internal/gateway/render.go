@@ -302,14 +302,16 @@ func practiceFields(m *mail.Message) []mail.Field {
 // writable reports whether a structured value can be written as it stands: nobody needs a list
 // field so much that a mail should fail for it.
 func writable(v string) bool {
-	word := 0
+	word, blanks := 0, 0
 	for i := range len(v) {
-		if word++; v[i] == ' ' || v[i] == '\t' {
-			word = 0
+		if v[i] == ' ' || v[i] == '\t' {
+			word, blanks = 0, blanks+1
 		} else if v[i] < ' ' || v[i] > '~' {
 			return false
+		} else {
+			word, blanks = word+1, 0
 		}
-		if word > 900 {
+		if word > 900 || blanks > 60 {
 			return false
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
+	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // builder makes the tree of the copy from the tree of the original and the edits of a draft.
@@ -147,33 +150,55 @@ func (b *builder) edit() error {
 	if len(first)+len(signature) == 0 {
 		return b.checkWhole()
 	}
-	body := find(b.m.Root)
-	var failed []*Part
-	for _, p := range body.html {
-		out, err := editHTML(b.text(p), first, signature, p.charset)
-		if err != nil {
-			failed = append(failed, p)
-			continue
-		}
-		b.edits[p] = out
-	}
-	for _, p := range body.text {
-		flowed := strings.EqualFold(p.Params["format"], "flowed")
-		b.edits[p] = editPlain(b.text(p), first, signature, flowed)
-	}
-	if len(failed) == len(body.html)+len(body.text) {
-		b.add = append(first, signature...) // nothing could be edited, or there is nothing
-	} else {
-		for _, p := range failed {
-			b.dropped[p] = true
-		}
-	}
+	b.insert(first, signature)
 	for p, s := range b.edits {
 		if s == p.Text {
 			delete(b.edits, p)
 		}
 	}
 	return b.checkWhole()
+}
+
+// insert puts paragraphs into every form of the text. HTML that cannot be edited is left out
+// where another form can; where a text cannot, or there is none, they go into a part of their own.
+func (b *builder) insert(first, signature []string) {
+	body := find(b.m.Root)
+	out := map[*Part]string{}
+	own := len(body.html)+len(body.text) == 0
+	for _, p := range body.html {
+		if s, err := editHTML(b.text(p), first, signature, p.charset); err == nil && b.survives(p) {
+			out[p] = s
+		}
+	}
+	for _, p := range body.text {
+		flowed := strings.EqualFold(p.Params["format"], "flowed")
+		out[p] = editPlain(b.text(p), first, signature, flowed)
+		own = own || !b.survives(p)
+	}
+	if own || len(out) == 0 {
+		b.add = append(first, signature...)
+		return
+	}
+	maps.Copy(b.edits, out)
+	for _, p := range body.html {
+		if _, ok := out[p]; !ok {
+			b.dropped[p] = true
+		}
+	}
+}
+
+// survives reports whether a text that is written anew loses nothing. Bytes that are wrong in
+// their charset read as U+FFFD, and some mail apps guess better.
+func (b *builder) survives(p *Part) bool {
+	if !strings.ContainsRune(p.Text, utf8.RuneError) {
+		return true
+	}
+	if p.cut {
+		return false
+	}
+	was, err := io.ReadAll(b.m.Decode(p))
+	is, _ := encodeEdited(p, p.Text)
+	return err == nil && bytes.Equal(was, is)
 }
 
 // text returns a leaf's text with what was changed so far.
@@ -194,8 +219,8 @@ func (b *builder) replace(p *Part, rep *replacer) {
 	} else {
 		s = rep.apply(s)
 	}
-	if s != p.Text {
-		b.edits[p] = s
+	if s != p.Text && b.survives(p) {
+		b.edits[p] = s // else what had to go is still there, and the leak check says so
 	}
 }
 
@@ -357,8 +382,8 @@ func embeddedFields(p *Part) []Field {
 			v, _ = plainHeader(v)
 			v = encodeUnstructured(v)
 		}
-		if longestRun(v) < 900 {
-			out = append(out, Field{f.Name, strings.TrimSpace(v)})
+		if v = collapse(v); longestRun(v) < 900 {
+			out = append(out, Field{f.Name, v})
 		}
 	}
 	return append(out, Field{"MIME-Version", "1.0"})

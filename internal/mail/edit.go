@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"net/url"
@@ -73,25 +74,27 @@ func (r *replacer) apply(s string) string {
 }
 
 func replaceTokens(s string, old pattern, with string) string {
-	if !old.in(s) {
-		return s
-	}
-	found := old.re.FindAllStringIndex(s, -1)
-	if found == nil {
+	found := old.tokens(s)
+	if len(found) == 0 {
 		return s
 	}
 	var b strings.Builder
 	at := 0
 	for _, f := range found {
-		if !tokenEdge(s, f[0], f[1]) {
-			continue
-		}
 		b.WriteString(s[at:f[0]])
 		b.WriteString(with)
 		at = f[1]
 	}
 	b.WriteString(s[at:])
 	return b.String()
+}
+
+// tokens returns where the pattern stands as whole tokens.
+func (p pattern) tokens(s string) [][]int {
+	if !p.in(s) {
+		return nil
+	}
+	return slices.DeleteFunc(p.re.FindAllStringIndex(s, -1), func(f []int) bool { return !tokenEdge(s, f[0], f[1]) })
 }
 
 // tokenEdge reports whether s[i:j] is not part of a longer word, address or domain.
@@ -145,6 +148,8 @@ func (r *replacer) html(s string) string {
 	return b.String()
 }
 
+// htmlText replaces in the shown text of a token that may hold character references: what was
+// matched goes, and every other byte stays as it was written.
 func (r *replacer) htmlText(tok string) string {
 	for i, old := range r.old {
 		escaped := html.EscapeString(r.new[i])
@@ -152,12 +157,71 @@ func (r *replacer) htmlText(tok string) string {
 			tok = replaceTokens(tok, old, escaped)
 			continue
 		}
-		plain := html.UnescapeString(tok)
-		if out := replaceTokens(plain, old, r.new[i]); out != plain {
-			tok = html.EscapeString(out)
+		plain, refs := unescape(tok)
+		found := old.tokens(plain)
+		if len(found) == 0 {
+			continue
 		}
+		var b strings.Builder
+		at := 0
+		for _, f := range found {
+			b.WriteString(tok[at:refs.source(f[0], false)])
+			b.WriteString(escaped)
+			at = refs.source(f[1], true)
+		}
+		b.WriteString(tok[at:])
+		tok = b.String()
 	}
 	return tok
+}
+
+// charRef matches what may be a character reference, with or without its semicolon.
+var charRef = regexp.MustCompile(`&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);?`)
+
+// charRefs says which ranges of an unescaped text stand for which ranges of its source.
+type charRefs []struct{ start, end, from, to int }
+
+// source returns the offset in the source of an offset in the text; inside of what one
+// reference stands for, that of its start or its end.
+func (c charRefs) source(at int, end bool) int {
+	i, _ := slices.BinarySearchFunc(c, at, func(r struct{ start, end, from, to int }, at int) int { return cmp.Compare(r.start, at) })
+	if i == 0 { // all start at or behind it
+		return at
+	}
+	switch r := c[i-1]; {
+	case at >= r.end:
+		return r.to + at - r.end
+	case end:
+		return r.to
+	default:
+		return r.from
+	}
+}
+
+// unescape is html.UnescapeString with a map of what it changed.
+func unescape(s string) (string, charRefs) {
+	var b strings.Builder
+	var refs charRefs
+	at := 0
+	for _, f := range charRef.FindAllStringIndex(s, -1) {
+		ref := s[f[0]:f[1]]
+		text := html.UnescapeString(ref)
+		if text == ref {
+			continue
+		}
+		// Of "&copythat" only the start is a reference.
+		tail := 0
+		for tail < min(len(ref), len(text)) && ref[len(ref)-1-tail] == text[len(text)-1-tail] {
+			tail++
+		}
+		b.WriteString(s[at:f[0]])
+		start := b.Len()
+		b.WriteString(text[:len(text)-tail])
+		at = f[1] - tail
+		refs = append(refs, struct{ start, end, from, to int }{start, b.Len(), f[0], at})
+	}
+	b.WriteString(s[at:])
+	return b.String(), refs
 }
 
 func hasMailto(t *htmlToken) bool {

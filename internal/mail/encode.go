@@ -124,23 +124,31 @@ func qCost(c byte, phrase bool) int {
 // encodeUnstructured makes decoded text fit for an unstructured field (RFC 5322 §3.2.5): as it
 // is when it is ASCII, else with encoded words from the first to the last token that needs it.
 func encodeUnstructured(s string) string {
-	s = strings.Trim(cleanHeaderText(s), " \t")
+	s = strings.TrimSpace(cleanHeaderText(s))
 	first, last := -1, -1
 	for at := 0; at < len(s); {
 		n := strings.IndexAny(s[at:], " \t")
 		if n < 0 {
 			n = len(s) - at
 		}
-		if t := s[at : at+n]; !isASCII(t) || strings.Contains(t, "=?") || len(t) > 200 {
+		blanks := len(s[at+n:]) - len(strings.TrimLeft(s[at+n:], " \t"))
+		// A line cannot be folded inside a long token, nor inside many blanks.
+		if t := s[at : at+n]; !isASCII(t) || strings.Contains(t, "=?") || len(t) > 200 || blanks > 60 {
 			if first < 0 {
 				first = at
 			}
-			last = at + n
+			if last = at + n; blanks > 60 {
+				last += blanks - 1 // an encoded word ends before a blank (RFC 2047 §5 (1))
+			}
 		}
-		at += n + 1
+		at += n + blanks
 	}
 	if first < 0 {
 		return s
+	}
+	// Of the blanks before it one is left: they stand in the line of the first word.
+	if blanks := first - len(strings.TrimRight(s[:first], " \t")); blanks > 1 {
+		first -= blanks - 1
 	}
 	return s[:first] + strings.Join(encodedWords(s[first:last], false), " ") + s[last:]
 }
@@ -209,7 +217,8 @@ func formatParams(main string, params []Field) string {
 func formatParam(name, value string) []string {
 	plain := len(value) <= 60 && !looksEncoded(value)
 	for _, r := range value {
-		plain = plain && r >= ' ' && r < 0x7f
+		// Not all readers undo quoted pairs, and undo them once.
+		plain = plain && r >= ' ' && r < 0x7f && r != '"' && r != '\\'
 	}
 	switch {
 	case plain && isToken(value):
