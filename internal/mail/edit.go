@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	nethtml "golang.org/x/net/html"
+	"golang.org/x/text/unicode/bidi"
 )
 
 // Replacement is a text to be put in the place of another one, which is matched as whole
@@ -265,17 +266,48 @@ func missing(list []string, text string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.Contains(have, squeeze(s)) })
 }
 
-// editPlain puts paragraphs before a text and above its quote; nothing else changes.
+// begins reports whether a text begins with all paragraphs of a list, white space aside.
+func begins(text string, list []string) bool {
+	want := squeeze(strings.Join(list, " "))
+	return len(text) >= len(want) && strings.HasPrefix(squeeze(strings.TrimPrefix(text, "\uFEFF")), want)
+}
+
+// unmarked returns a text without the marks that quotes have at the start of each line.
+func unmarked(s string) string {
+	if !strings.Contains(s, ">") {
+		return s
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		b.WriteString(strings.TrimLeft(line, "> "))
+	}
+	return b.String()
+}
+
+// sigDelimiter is the line that divides a text from its writer's own signature (RFC 3676 §4.3).
+// Mail apps grey out what is behind it, and leave it out of a quote.
+const sigDelimiter = "-- "
+
+// editPlain puts paragraphs before a text, and a signature above its quote and above the
+// writer's own signature; nothing else changes. What stands there already, or in the quote, is
+// not repeated: a reader sees it once in a thread.
 func editPlain(text string, first, signature []string, flowed bool) string {
 	nl := "\r\n"
 	if strings.Contains(text, "\n") && !strings.Contains(text, "\r\n") {
 		nl = "\n"
 	}
-	above, quote := text, ""
+	above, below := text, ""
 	if q := quoteStart(text, flowed); q >= 0 {
-		above, quote = text[:q], text[q:]
+		above, below = text[:q], text[q:]
 	}
-	signature = missing(signature, above)
+	if begins(above, first) {
+		first = nil
+	}
+	if signature = missing(signature, unmarked(text)); len(signature) > 0 {
+		if d := ownSignature(above); d >= 0 {
+			above, below = text[:d], text[d:]
+		}
+	}
 	if flowed {
 		first, signature = stuff(first), stuff(signature)
 	}
@@ -289,7 +321,7 @@ func editPlain(text string, first, signature []string, flowed bool) string {
 	}
 	b.WriteString(rest)
 	if len(signature) == 0 {
-		b.WriteString(quote)
+		b.WriteString(below)
 		return b.String()
 	}
 	if rest != "" && !strings.HasSuffix(rest, "\n") {
@@ -299,10 +331,24 @@ func editPlain(text string, first, signature []string, flowed bool) string {
 		b.WriteString(nl)
 	}
 	b.WriteString(strings.Join(signature, nl+nl) + nl)
-	if quote != "" {
-		b.WriteString(nl + quote)
+	if below != "" {
+		b.WriteString(nl + below)
 	}
 	return b.String()
+}
+
+// ownSignature returns the offset of the writer's own signature in the text above the quote,
+// or -1.
+func ownSignature(above string) int {
+	for _, end := range []string{"\r\n", "\n"} {
+		if i := strings.LastIndex(above, "\n"+sigDelimiter+end); i >= 0 {
+			return i + 1
+		}
+		if strings.HasPrefix(above, sigDelimiter+end) {
+			return 0
+		}
+	}
+	return -1
 }
 
 // stuff adds the space that format=flowed wants before some lines (RFC 3676 §4.4).
@@ -317,28 +363,35 @@ func stuff(list []string) []string {
 }
 
 // editHTML puts paragraphs at the start of the body and above the quote; no other byte
-// changes. It fails when they would not be shown, each once more than before.
+// changes. It fails when they would not be shown, each once more than before, as paragraphs of
+// their own: outside links, tables and quotes.
 func editHTML(text string, first, signature []string, cs charset) (string, error) {
 	h, err := readHTML(text)
 	if err != nil {
 		return "", err
 	}
-	signature = missing(signature, h.fresh.String())
+	if begins(h.fresh.String(), first) {
+		first = nil
+	}
+	signature = missing(signature, h.visible.String())
 	if len(first)+len(signature) == 0 {
 		return text, nil
 	}
-	before, err := shownText(text)
+	before, err := ownText(text)
 	if err != nil {
 		return "", err
 	}
-	places := []int{h.endAt, len(text), h.bodyAt}
-	if h.quoteAt >= 0 {
-		places = []int{h.quoteAt, h.bodyAt}
+	places := []int{h.end.at, len(text), h.end.tight, h.bodyAt}
+	if h.first.at >= 0 {
+		places = []int{h.first.at, h.first.tight, h.bodyAt}
 	}
-	for _, at := range places {
+	for i, at := range places {
+		if at < 0 || slices.Contains(places[:i], at) {
+			continue
+		}
 		at = max(at, h.bodyAt)
 		out := text[:h.bodyAt] + htmlParagraphs(first, cs) + text[h.bodyAt:at] + htmlParagraphs(signature, cs) + text[at:]
-		after, err := shownText(out)
+		after, err := ownText(out)
 		if err != nil {
 			return "", err
 		}
@@ -360,11 +413,13 @@ func shownOnceMore(before, after string, list []string) bool {
 }
 
 // htmlParagraphs writes paragraphs as HTML; characters that the charset does not have become
-// character references.
+// character references. They take colours and letters from the page, so that they can be read
+// in light and in dark, and their own direction: a page in Arabic would turn the full stops and
+// numbers of an English one. In a <pre> their lines still break.
 func htmlParagraphs(list []string, cs charset) string {
 	var b strings.Builder
 	for _, s := range list {
-		b.WriteString("<p>")
+		fmt.Fprintf(&b, `<p dir="%s" style="white-space:normal">`, direction(s))
 		for _, r := range html.EscapeString(s) {
 			if cs.canEncode(r) {
 				b.WriteRune(r)
@@ -375,6 +430,22 @@ func htmlParagraphs(list []string, cs charset) string {
 		b.WriteString("</p>\r\n")
 	}
 	return b.String()
+}
+
+// direction returns the base direction of a paragraph: that of its first strong character
+// (UAX #9, rules P2 and P3).
+func direction(s string) string {
+	for i := 0; i < len(s); {
+		p, n := bidi.LookupString(s[i:])
+		switch p.Class() {
+		case bidi.L:
+			return "ltr"
+		case bidi.R, bidi.AL:
+			return "rtl"
+		}
+		i += max(n, 1)
+	}
+	return "ltr"
 }
 
 // renameCIDs updates references to content ids that were renamed.

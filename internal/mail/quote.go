@@ -43,7 +43,7 @@ const (
 	maxLead      = 700 // an attribution with all its lines
 	maxLeadLines = 4
 	maxLabel     = 40 // the label of a field, with what stands before it
-	maxBlock    = 14 // the lines of a block of fields
+	maxBlock     = 14 // the lines of a block of fields
 	maxMark      = 300
 )
 
@@ -331,8 +331,7 @@ func isForwardLead(line string) bool {
 // Others than mail apps write such lists too; so one of them must be a date, and there is a
 // subject, or the sender's address.
 func isHeaderBlock(s string, l textLine) bool {
-	label, value := fieldLabel(l.text)
-	if !slices.Contains(fromLabels[:], label) || value == "" {
+	if !isFromLine(l.text) {
 		return false
 	}
 	var b fieldBlock
@@ -344,6 +343,11 @@ func isHeaderBlock(s string, l textLine) bool {
 		}
 	}
 	return false
+}
+
+func isFromLine(line string) bool {
+	label, value := fieldLabel(line)
+	return slices.Contains(fromLabels[:], label) && value != ""
 }
 
 // fieldBlock collects lines that may be the fields of a quoted message.

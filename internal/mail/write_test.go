@@ -47,7 +47,7 @@ func TestEditPlain(t *testing.T) {
 		"outlook rule":  {"Hello.\n\n________________________________\nFrom: Anna <a@example.org>\nSent: 2 Nov\nTo: Maya\nSubject: x\n\nold\n", firstLine + "\n\nHello.\n\n" + signLine + "\n\n________________________________\nFrom: Anna <a@example.org>\nSent: 2 Nov\nTo: Maya\nSubject: x\n\nold\n"},
 		"own sentence":  {"On Monday you wrote:\nsomething of 3 lines.\n", firstLine + "\n\nOn Monday you wrote:\nsomething of 3 lines.\n\n" + signLine + "\n"},
 		"there already": {"Hello.\n\nThis inbox is not watched\nall  the time.\n\n> old\n", firstLine + "\n\nHello.\n\nThis inbox is not watched\nall  the time.\n\n> old\n"},
-		"in the quote":  {"Hello.\n\n> " + signLine + "\n", firstLine + "\n\nHello.\n\n" + signLine + "\n\n> " + signLine + "\n"},
+		"in the quote":  {"Hello.\n\n> " + signLine + "\n", firstLine + "\n\nHello.\n\n> " + signLine + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +61,7 @@ func TestEditPlain(t *testing.T) {
 
 func TestEditHTML(t *testing.T) {
 	t.Parallel()
-	f, s := "<p>"+firstLine+"</p>\n", "<p>"+signLine+"</p>\n"
+	f, s := `<p dir="ltr" style="white-space:normal">`+firstLine+"</p>\n", `<p dir="ltr" style="white-space:normal">`+signLine+"</p>\n"
 	for name, c := range map[string]struct{ in, want string }{
 		"fragment":   {"<p>Hello</p>\n", f + "<p>Hello</p>\n" + s},
 		"document":   {"<!DOCTYPE html><html><head><title>x</title></head><body bgcolor=red><p>Hello</body></html>", "<!DOCTYPE html><html><head><title>x</title></head><body bgcolor=red>" + f + "<p>Hello" + s + "</body></html>"},
