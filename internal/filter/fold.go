@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"unicode"
@@ -36,13 +37,20 @@ func (r *reader) windows(t string, read func(s []byte, from int) bool) {
 	r.mapped, r.win = r.mapped[:0], r.win[:0]
 	for from := 0; len(t) > 0; {
 		n := pieceOf(t)
-		r.mapped = appendMapped(r.mapped, t[:n])
-		t = t[n:]
-		if n = len(r.mapped); len(t) > 0 {
-			n = foldable(r.mapped)
+		if next := t[n:]; len(r.mapped) == 0 && isASCII(t[:n]) && (next == "" || next[0] < utf8.RuneSelf) {
+			// What ends with ASCII and goes on with it can be folded alone.
+			r.win = append(r.win, t[:n]...)
+			lowerASCII(r.win[len(r.win)-n:])
+			t = next
+		} else {
+			r.mapped = appendMapped(r.mapped, t[:n])
+			t = next
+			if n = len(r.mapped); len(t) > 0 {
+				n = foldable(r.mapped)
+			}
+			r.fold(r.mapped[:n])
+			r.mapped = append(r.mapped[:0], r.mapped[n:]...)
 		}
-		r.fold(r.mapped[:n])
-		r.mapped = append(r.mapped[:0], r.mapped[n:]...)
 		end := len(r.win)
 		if len(t) > 0 {
 			end = from + windowEnd(r.win[from:])
@@ -138,13 +146,8 @@ func appendMapped(dst []byte, t string) []byte {
 // and case.
 func (r *reader) fold(b []byte) {
 	if isASCIIBytes(b) {
-		at := len(r.win)
 		r.win = append(r.win, b...)
-		for i, c := range r.win[at:] {
-			if 'A' <= c && c <= 'Z' {
-				r.win[at+i] = c + 'a' - 'A'
-			}
-		}
+		lowerASCII(r.win[len(r.win)-len(b):])
 		return
 	}
 	r.first = norm.NFKC.Append(r.first[:0], b...)
@@ -162,6 +165,22 @@ func (r *reader) fold(b []byte) {
 		r.second = make([]byte, 3*len(r.first)+2*len(r.second))
 	}
 	r.win = norm.NFKC.Append(r.win, r.second...)
+}
+
+// lowerASCII turns capitals of ASCII into small letters, eight bytes a step.
+func lowerASCII(b []byte) {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		// The highest bit of each byte: at 'A' and above, not above 'Z', and ASCII.
+		capital := (x&^high + (0x80-'A')*each) &^ (x&^high + (0x7f-'Z')*each) &^ x & high
+		binary.LittleEndian.PutUint64(b, x|capital>>2)
+	}
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
 }
 
 // folded returns a short text as windows has it.
@@ -232,6 +251,11 @@ func unbarred(c rune) (string, bool) {
 }
 
 func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if (s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7])&0x80 != 0 {
+			return false
+		}
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return false
@@ -241,6 +265,11 @@ func isASCII(s string) bool {
 }
 
 func isASCIIBytes(s []byte) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if binary.LittleEndian.Uint64(s)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
 	for _, c := range s {
 		if c >= utf8.RuneSelf {
 			return false

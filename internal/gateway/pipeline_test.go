@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -30,6 +31,15 @@ type pipeline struct {
 	to   mail.Address
 }
 
+// compiled is a register as a server has it in memory: compiled for the leak check, and no more.
+// The first ten clients can be asked for.
+type compiled struct {
+	*store.Fixture
+	watch *filter.Watch
+}
+
+func (c *compiled) Watch(context.Context) (*filter.Watch, error) { return c.watch, nil }
+
 func newPipeline(tb testing.TB) *pipeline {
 	tb.Helper()
 	snap, err := policy.Load(policies.Files)
@@ -44,7 +54,8 @@ func newPipeline(tb testing.TB) *pipeline {
 			Email: []mail.Address{{LocalPart: fmt.Sprintf("client%d", i), Domain: "example.org"}}, Practitioner: "maya", Discreet: &no,
 			Country: "GB", Born: time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)}
 	}
-	g, err := New(Config{Facts: store.NewFixture(clients, noon), Policy: snap, Hostname: "mail.willowhouse.example", Now: func() time.Time { return noon }})
+	facts := &compiled{Fixture: store.NewFixture(clients[:10], noon), watch: filter.NewWatch(clients)}
+	g, err := New(Config{Facts: facts, Policy: snap, Hostname: "mail.willowhouse.example", Now: func() time.Time { return noon }})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -59,6 +59,9 @@ func utf16Charset(label string) charset {
 // decode returns b as valid UTF-8; what has no reading becomes U+FFFD.
 func (c charset) decode(b []byte) string {
 	if c.enc == nil {
+		if utf8.Valid(b) {
+			return string(b)
+		}
 		return string(bytes.ToValidUTF8(b, []byte("\uFFFD")))
 	}
 	out, err := c.enc.NewDecoder().Bytes(b)

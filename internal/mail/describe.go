@@ -257,7 +257,12 @@ func (p *parser) identity() {
 		}
 	}
 	if v, ok := f.Get("Date"); ok {
-		t, err := mail.ParseDate(stripComments(v[:min(len(v), 200)]))
+		v = stripComments(v[:min(len(v), 200)])
+		// As nearly all are written; ParseDate makes an error for each form that it tries before.
+		t, err := time.Parse("Mon, 2 Jan 2006 15:04:05 -0700", v)
+		if err != nil {
+			t, err = mail.ParseDate(v)
+		}
 		if err != nil || t.Year() < 1980 || t.Year() > 2100 {
 			p.defects.add(defBadDate, "1", p.offset("Date"), "Date")
 			t = time.Time{}

@@ -2,12 +2,14 @@ package mail
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,7 +31,7 @@ type replacer struct {
 // looking for it costs a tenth of the expression.
 type pattern struct {
 	word string
-	re   *regexp.Regexp
+	re   func() *regexp.Regexp // made when it is first needed
 }
 
 // in reports whether the text may hold the pattern. Beyond ASCII letters fold in more ways
@@ -53,14 +55,14 @@ func newReplacer(list []Replacement) (*replacer, error) {
 		if len(words) == 0 {
 			continue
 		}
+		if !utf8.ValidString(x.Old) || len(x.Old) > maxLine {
+			return nil, errors.New("mail: replacement: a text that cannot be looked for")
+		}
 		word := words[0]
 		for i := range words {
 			words[i] = regexp.QuoteMeta(words[i])
 		}
-		re, err := regexp.Compile(`(?i)` + strings.Join(words, `[\s\x{a0}]+`))
-		if err != nil {
-			return nil, fmt.Errorf("mail: replacement: %w", err)
-		}
+		re := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)` + strings.Join(words, `[\s\x{a0}]+`)) })
 		r.old = append(r.old, pattern{word, re})
 		r.new = append(r.new, x.New)
 	}
@@ -95,7 +97,7 @@ func (p pattern) tokens(s string) [][]int {
 	if !p.in(s) {
 		return nil
 	}
-	return slices.DeleteFunc(p.re.FindAllStringIndex(s, -1), func(f []int) bool { return !tokenEdge(s, f[0], f[1]) })
+	return slices.DeleteFunc(p.re().FindAllStringIndex(s, -1), func(f []int) bool { return !tokenEdge(s, f[0], f[1]) })
 }
 
 // tokenEdge reports whether s[i:j] is not part of a longer word, address or domain.
@@ -262,6 +264,9 @@ func paragraphs(list []string) []string {
 
 // missing returns the paragraphs that do not stand in text yet, white space aside.
 func missing(list []string, text string) []string {
+	if len(list) == 0 {
+		return nil
+	}
 	have := squeeze(text)
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.Contains(have, squeeze(s)) })
 }

@@ -160,4 +160,11 @@ func collectShown(n *html.Node, skip func(*htmlToken) bool, b *strings.Builder) 
 }
 
 // squeeze removes all white space, so that wrapped and unwrapped texts compare equal.
-func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
+func squeeze(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for f := range strings.FieldsSeq(s) {
+		b.WriteString(f)
+	}
+	return b.String()
+}

@@ -17,9 +17,17 @@ type leafReader struct {
 	seal    sealMark
 }
 
-func (l *leafReader) start(p *Part, budget int64) {
-	*l = leafReader{dec: newDecoder(p.Encoding), text: keepsText(p.MediaType), budget: budget, scratch: l.scratch}
+// start begins a leaf; left is how much of the message there still is. The buffers serve one leaf
+// after the other.
+func (l *leafReader) start(p *Part, budget, left int64) {
+	*l = leafReader{dec: newDecoder(p.Encoding), text: keepsText(p.MediaType), budget: budget, buf: l.buf[:0], scratch: l.scratch[:0], head: l.head[:0]}
+	if l.text && l.buf == nil {
+		l.buf = make([]byte, 0, max(0, min(left, budget, roomAtFirst)))
+	}
 }
+
+// roomAtFirst is what is kept free for a text whose size is not known yet.
+const roomAtFirst = 16 << 10
 
 // keepsText reports whether the decoded content of the type is kept for the rules.
 func keepsText(mediaType string) bool {
@@ -146,6 +154,7 @@ func isPicture(mediaType string) bool {
 }
 
 func isHTMLStart(b []byte) bool {
-	b = bytes.ToLower(bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf"))
+	b = bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
+	b = bytes.ToLower(b[:min(len(b), len("<!doctype html"))])
 	return bytes.HasPrefix(b, []byte("<!doctype html")) || bytes.HasPrefix(b, []byte("<html")) || bytes.HasPrefix(b, []byte("<script"))
 }

@@ -416,7 +416,7 @@ func (p *parser) finishHeader(off int64) {
 		p.startHeader(p.child(part, off), false)
 		return
 	}
-	p.body.start(part, p.textLeft)
+	p.body.start(part, p.textLeft, p.sc.size-off)
 }
 
 func isEncoded(enc string) bool { return enc == encBase64 || enc == encQP }

@@ -435,6 +435,9 @@ func newText(s string, flowed bool) string {
 		b.WriteString(s[at:q.start])
 		at = q.end
 	}
+	if at == 0 {
+		return s
+	}
 	b.WriteString(s[at:])
 	return b.String()
 }

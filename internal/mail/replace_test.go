@@ -18,7 +18,7 @@ func TestQuickLookNeverMissesAReplacement(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range r.old {
-			if !p.in(text) && p.re.MatchString(text) {
+			if !p.in(text) && p.re().MatchString(text) {
 				t.Fatalf("%q stands in %q", old, text)
 			}
 		}

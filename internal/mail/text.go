@@ -22,7 +22,9 @@ func (m *Message) NewText() string {
 				b.WriteString(h.hidden.String())
 			}
 		} else {
-			b.WriteString(newText(p.Text, isFlowed(p)))
+			t := newText(p.Text, isFlowed(p))
+			b.Grow(len(t) + 1)
+			b.WriteString(t)
 		}
 		b.WriteByte('\n')
 		return false

@@ -77,7 +77,7 @@ func refuse(public string) error {
 // emit writes the top fields and the body.
 func (m *Message) emit(w io.Writer, fields []Field, root *node) error {
 	// Most messages are a few KiB: a buffer for the largest would be most of what they cost.
-	out := bufio.NewWriterSize(w, int(min(m.Size+4<<10, 64<<10)))
+	out := bufio.NewWriterSize(w, int(max(2<<10, min(m.Size/16, 64<<10))))
 	for _, f := range fields {
 		if isContentField(f.Name) || strings.EqualFold(f.Name, "MIME-Version") {
 			continue
