@@ -71,10 +71,10 @@ func (s session) describe(ctx context.Context, m store.Message, jobs []store.Job
 	h.Urgent = account.Plan.Urgent
 	seen := map[string]bool{}
 	for _, f := range account.Plan.Findings {
-		if f.Observed || f.Waived || (f.Action != filter.Hold && f.Action != filter.Lock) || seen[f.Rule] {
+		if f.Observed || f.Waived || (f.Action != filter.Hold && f.Action != filter.Lock) || seen[f.Rule+f.Reason] {
 			continue
 		}
-		seen[f.Rule] = true
+		seen[f.Rule+f.Reason] = true // a copy each may show somebody else, in another way
 		action := "hold"
 		if f.Action == filter.Lock {
 			action = "lock"

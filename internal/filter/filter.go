@@ -122,10 +122,11 @@ type Release struct {
 	All    bool     `json:"all,omitempty"`
 }
 
-// Waived names one finding that a release lets pass.
+// Waived names one finding that a release lets pass; of the leak check only what was shown.
 type Waived struct {
-	Rule string `json:"rule"`
-	Rcpt int    `json:"rcpt"`
+	Rule     string   `json:"rule"`
+	Rcpt     int      `json:"rcpt"`
+	Channels []string `json:"channels,omitempty"`
 }
 
 // Facts are all look-ups that the rules of a snapshot need, made in one batch.
@@ -222,7 +223,8 @@ type Finding struct {
 	Waived    bool              `json:"waived,omitempty"`   // let pass by a release
 	Undone    bool              `json:"undone,omitempty"`   // a hold about tone, let pass by never_hold
 	Evidence  []Evidence        `json:"evidence,omitempty"`
-	Values    map[string]string `json:"values,omitempty"` // for the text: codes, counts, limits; never names or addresses of clients
+	Channels  []string          `json:"channels,omitempty"` // of the leak check: in which ways somebody shows
+	Values    map[string]string `json:"values,omitempty"`   // for the text: codes, counts, limits; never names or addresses of clients
 }
 
 // Decision is the joined outcome for one recipient.

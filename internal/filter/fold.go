@@ -202,7 +202,21 @@ func fold(t string) string {
 // plainLetters takes the accents off a folded text, as people type who do not have the letter:
 // "Zoe Lukasik" is Zoë Łukasik. Only what stands on letters of Latin, Greek and Cyrillic is an
 // accent; the vowel signs of other scripts stay. The result is good until the next call.
-func (r *reader) plainLetters(s []byte) []byte {
+func (r *reader) plainLetters(s []byte) []byte { return r.letters(s, false) }
+
+// spelledLetters is plainLetters with umlauts and the like spelled out, as people do who have
+// no key for them: "Mueller" is Müller, and so is "Muller".
+func (r *reader) spelledLetters(s []byte) []byte { return r.letters(s, true) }
+
+// hasUmlaut reports whether the two differ.
+func hasUmlaut(t string) bool {
+	if isASCII(t) {
+		return false
+	}
+	return strings.ContainsAny(t, "äöüåøÄÖÜÅØ\u0308\u030a")
+}
+
+func (r *reader) letters(s []byte, spell bool) []byte {
 	if isASCIIBytes(s) {
 		return s
 	}
@@ -214,8 +228,19 @@ func (r *reader) plainLetters(s []byte) []byte {
 		case c < utf8.RuneSelf:
 			r.second = append(r.second, b[0])
 		case c >= 0x300 && c <= 0x36f:
+			if last := len(r.second) - 1; spell && last >= 0 {
+				switch base := r.second[last]; {
+				case c == 0x308 && (base == 'a' || base == 'o' || base == 'u'):
+					r.second = append(r.second, 'e')
+				case c == 0x30a && base == 'a':
+					r.second = append(r.second, 'a')
+				}
+			}
+		case unwritten(c):
 		default:
-			if l, ok := unbarred(c); ok {
+			if spell && c == 'ø' {
+				r.second = append(r.second, "oe"...)
+			} else if l, ok := unbarred(c); ok {
 				r.second = append(r.second, l...)
 			} else {
 				r.second = append(r.second, b[:n]...)
@@ -246,8 +271,18 @@ func unbarred(c rune) (string, bool) {
 		return "oe", true
 	case 'þ':
 		return "th", true
+	case 'ى':
+		return "ي", true
+	case 'ة':
+		return "ه", true
 	}
 	return "", false
+}
+
+// unwritten reports the vowel signs that Arabic and Hebrew mostly leave out, and what only
+// stretches a word.
+func unwritten(c rune) bool {
+	return c >= 0x64b && c <= 0x65f || c == 0x670 || c == 0x640 || c >= 0x591 && c <= 0x5c7 && c != 0x5be && c != 0x5c0 && c != 0x5c3 && c != 0x5c6
 }
 
 func isASCII(s string) bool {

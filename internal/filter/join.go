@@ -20,7 +20,7 @@ func (f *Finding) effect() Action {
 }
 
 // Lets reports whether the release lets the finding pass: the same rule, recipient and
-// message as were shown to the person. It lets holds pass, never a refusal, and never what
+// message as were shown to the person, and no channel that was not. It lets holds pass, never a refusal, and never what
 // must be locked, which may not leave in clear. All, for dry runs, lets locks pass as well.
 func (r *Release) Lets(digest [32]byte, f Finding) bool {
 	if r == nil {
@@ -29,7 +29,9 @@ func (r *Release) Lets(digest [32]byte, f Finding) bool {
 	if r.All {
 		return f.Action == Hold || f.Action == Lock
 	}
-	return f.Action == Hold && r.Digest == digest && slices.Contains(r.Waived, Waived{Rule: f.Rule, Rcpt: f.Rcpt})
+	return f.Action == Hold && r.Digest == digest && slices.ContainsFunc(r.Waived, func(w Waived) bool {
+		return w.Rule == f.Rule && w.Rcpt == f.Rcpt && !slices.ContainsFunc(f.Channels, func(c string) bool { return !slices.Contains(w.Channels, c) })
+	})
 }
 
 func waive(in *Input, findings []Finding) {

@@ -19,6 +19,7 @@ type LeakInput struct {
 	Variant  *Variant
 	Practice Practice
 	Own      []mail.Address // the sender's addresses inside the practice, besides Facts.Sender
+	Phones   []string       // the sender's own numbers
 }
 
 // channel is a way in which a copy can name somebody. Findings say which, never what was seen.
@@ -30,7 +31,12 @@ const (
 	leakCode
 	leakName
 	leakNameBorn
+	leakNamePhone
+	leakNameMailbox
+	leakNameCode
+	leakNameAlone // recorded, and does not hold
 	leakSenderMailbox
+	leakSenderPhone
 	leakSenderDomain
 	leakSenderName
 	leakUnreadable
@@ -38,11 +44,23 @@ const (
 	channelEnd
 )
 
-var channelNames = [channelEnd]string{
-	"the mailbox of somebody else", "the phone number of another client", "the code of another client",
-	"the full name of another client", "the full name of another client with the birth date",
-	"an address of the sender that clients should not see", "a domain that clients should not see",
-	"the sender's full name in a header field", "a part that could not be read again", "the client list is not there",
+// channelWords say each channel for programs and for people.
+var channelWords = [channelEnd]struct{ code, text string }{
+	leakMailbox:       {"mailbox", "the mailbox of somebody else"},
+	leakPhone:         {"phone", "the phone number of another client"},
+	leakCode:          {"code", "the code of another client"},
+	leakName:          {"name", "the full name of another client"},
+	leakNameBorn:      {"name_born", "the full name of another client with the birth date"},
+	leakNamePhone:     {"name_phone", "the full name of another client with their phone number"},
+	leakNameMailbox:   {"name_mailbox", "the full name of another client with their mailbox"},
+	leakNameCode:      {"name_code", "the full name of another client with their code"},
+	leakNameAlone:     {"name_alone", "the full name of somebody else's client, and nothing that makes sure who it is"},
+	leakSenderMailbox: {"sender_mailbox", "an address of the sender that clients should not see"},
+	leakSenderPhone:   {"sender_phone", "a phone number of the sender that clients should not see"},
+	leakSenderDomain:  {"sender_domain", "a domain that clients should not see"},
+	leakSenderName:    {"sender_name", "the sender's full name in a header field"},
+	leakUnreadable:    {"unreadable", "a part that could not be read again"},
+	leakNoRegister:    {"no_register", "the client list is not there"},
 }
 
 // maxEvidence bounds what is kept of a copy full of hits.
@@ -60,11 +78,14 @@ type leaks struct {
 	real     map[string]bool // the sender's own mailboxes, folded
 	names    map[string]bool // the ways in which the sender's own names are written
 	hidden   []byte          // the sender's own domain, where this copy must not show it
+	phones   []string        // the sender's own numbers, where this copy must not show them: digits
 	reader   reader
-	low      []byte // of lower
-	squeezed []byte // of raw
+	low      []byte  // of lower
+	squeezed []byte  // of raw
+	found    []int32 // of the last look-up
 	hit      [channelEnd]bool
-	evidence []Evidence
+	evidence []Evidence // of what holds
+	recorded []Evidence // of what does not
 }
 
 // CheckLeaks searches a finished copy for everything that names somebody whom its readers may
@@ -72,7 +93,7 @@ type leaks struct {
 // copy for the practice's own people is not searched: they know the clients.
 //
 // A register name alone, of a client of another practitioner, is common enough to be chance:
-// it gives no finding.
+// it gives a finding that lets pass, for the account.
 func CheckLeaks(in LeakInput) []Finding {
 	if in.Variant == nil || in.Variant.Show == ShowPractice {
 		return nil
@@ -115,6 +136,13 @@ func (l *leaks) people() {
 	if own, alias := fold(l.sender.Real.Domain), fold(l.sender.Alias.Domain); l.alias && own != alias && l.in.Variant.Show != ShowContact {
 		l.hidden = []byte(own)
 	}
+	if l.alias && l.in.Variant.Show != ShowContact {
+		for _, own := range l.in.Phones {
+			if d := digitsOf(own); len(d) >= minPhone {
+				l.phones = append(l.phones, strings.TrimPrefix(d, "00"))
+			}
+		}
+	}
 	// Hidden recipients of one copy are foreign to each other.
 	hidden := l.in.Variant.Show == ShowUndisclosed && len(l.in.Variant.Rcpts) > 1
 	for i, r := range l.in.Env.Recipients {
@@ -124,7 +152,7 @@ func (l *leaks) people() {
 			f := &l.in.Facts.Recipients[i]
 			class = f.Class.Value
 			for k := range f.Clients.Value {
-				if n, ok := l.in.Watch.byRef[f.Clients.Value[k].Ref]; ok {
+				if n, ok := l.in.Watch.number(f.Clients.Value[k].Ref); ok {
 					if mine {
 						l.own[n] = true
 					} else {
@@ -148,43 +176,59 @@ func (l *leaks) people() {
 }
 
 func (l *leaks) note(c channel, path string, offset int64) {
-	if l.hit[c] && len(l.evidence) >= maxEvidence {
+	seen := &l.evidence
+	if c == leakNameAlone {
+		seen = &l.recorded
+	}
+	if l.hit[c] && len(*seen) >= maxEvidence {
 		return
 	}
 	l.hit[c] = true
 	e := Evidence{Path: path, Offset: offset}
-	if len(l.evidence) < maxEvidence && !slices.Contains(l.evidence, e) {
-		l.evidence = append(l.evidence, e)
+	if len(*seen) < maxEvidence && !slices.Contains(*seen, e) {
+		*seen = append(*seen, e)
 	}
 }
 
-// findings says what was hit, once for each recipient of the copy.
+// findings says what was hit, once for each recipient of the copy, and what was only recorded.
 func (l *leaks) findings() []Finding {
-	var what []string
+	var what, codes []string
 	for c, hit := range l.hit {
-		if hit {
-			what = append(what, channelNames[c])
+		if hit && channel(c) != leakNameAlone {
+			what, codes = append(what, channelWords[c].text), append(codes, channelWords[c].code)
 		}
 	}
-	if len(what) == 0 {
-		return nil
-	}
-	if l.in.Mail != nil {
+	if l.in.Mail != nil && len(l.evidence)+len(l.recorded) > 0 {
 		digest, err := l.in.Mail.Sum()
-		for i := range l.evidence {
-			if err == nil { // where it cannot be read again, it is held all the same
-				l.evidence[i].Digest = digest
+		for _, list := range [][]Evidence{l.evidence, l.recorded} {
+			for i := range list {
+				if err == nil { // where it cannot be read again, it is held all the same
+					list[i].Digest = digest
+				}
 			}
 		}
 	}
 	var out []Finding
 	for _, i := range l.in.Variant.Rcpts {
-		out = append(out, Finding{
-			Rule: RuleLeak, Rcpt: i, Action: Hold, About: Safety, Text: "M26", Fixed: true,
-			Reason: "The copy shows " + List(what), Evidence: l.evidence,
-		})
+		if len(what) > 0 {
+			out = append(out, Finding{
+				Rule: RuleLeak, Rcpt: i, Action: Hold, About: Safety, Text: "M26", Fixed: true,
+				Reason: "The copy shows " + List(what), Evidence: l.evidence, Channels: codes,
+			})
+		}
+		if l.hit[leakNameAlone] && !l.hit[leakNameBorn] && !l.hit[leakNamePhone] && !l.hit[leakNameMailbox] && !l.hit[leakNameCode] {
+			w := channelWords[leakNameAlone]
+			out = append(out, Finding{Rule: RuleLeak, Rcpt: i, Action: Send, About: Safety,
+				Reason: "The copy shows " + w.text, Evidence: l.recorded, Channels: []string{w.code}})
+		}
 	}
 	return out
+}
+
+// find returns the clients with that key; good until the next call.
+func (l *leaks) find(b lookup, key []byte) []int32 {
+	l.found = l.in.Watch.find(l.found[:0], b, key)
+	return l.found
 }
 
 // foreign reports whether the copy's readers may not know any of these clients. Where one of
@@ -283,8 +327,9 @@ func (l *leaks) outside(p *mail.Part) {
 		}
 	}
 	if p.MediaType == "text/html" {
+		source := l.part(p.Path, p.Body.Start)
 		l.reader.windows(p.Text, func(s []byte, _ int) bool {
-			l.addresses(p.Path, p.Body.Start, s)
+			source.addresses(s)
 			l.ownDomain(p.Path, p.Body.Start, s)
 			return true
 		})
@@ -332,12 +377,12 @@ func (l *leaks) opaque(p *mail.Part) {
 	if len(p.Parts) > 0 || p.Body.Len() == 0 || (strings.HasPrefix(p.MediaType, "text/") && p.Text != "" && isASCIIText(p)) {
 		return
 	}
-	r := l.in.Mail.Decode(p)
+	r, search := l.in.Mail.Decode(p), l.part(p.Path, p.Body.Start)
 	buf := make([]byte, 0, chunk+overlap)
 	for {
 		n, err := io.ReadFull(r, buf[len(buf):chunk])
 		buf = buf[:len(buf)+n]
-		l.raw(p, buf)
+		search.raw(buf)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return
 		}
@@ -358,19 +403,31 @@ func isASCIIText(p *mail.Part) bool {
 }
 
 // partSearch searches the texts of one part for everything, window by window. What belongs
-// together wherever it stands in the part is remembered: names and birth dates.
+// together wherever it stands in the part is remembered: names, and what else tells a client.
 type partSearch struct {
 	l          *leaks
 	path       string
 	offset     int64
-	names      finder
-	born       map[day]bool // of foreign clients named so far
-	days       map[day]bool // read so far on which a client was born
-	dates, esc dates        // esc: of what was escaped
+	names      []finder // one a layer of the register
+	spelled    []finder // of the text with its umlauts spelled out
+	last       [3][]byte
+	judged     map[string]bool    // looked at already: names of many, and numbers
+	named      map[int32]bool     // foreign clients whose full name stands here
+	told       map[int32]channels // foreign clients of whom something else stands here
+	born       map[day]bool       // of foreign clients named so far
+	days       map[day]bool       // read so far on which a client was born
+	dates, esc dates              // esc: of what was escaped
 }
 
+// channels is a set of them.
+type channels uint32
+
 func (l *leaks) part(path string, offset int64) *partSearch {
-	return &partSearch{l: l, path: path, offset: offset, names: finder{set: &l.in.Watch.nameSet}, dates: dates{-1, -1}, esc: dates{-1, -1}}
+	p := &partSearch{l: l, path: path, offset: offset, dates: dates{-1, -1}, esc: dates{-1, -1}}
+	if l.in.Watch != nil {
+		p.names = l.in.Watch.finders()
+	}
+	return p
 }
 
 // scan searches a text as it stands and, where it is percent-encoded, as a link means it.
@@ -383,31 +440,131 @@ func (p *partSearch) scan(t string) {
 
 func (p *partSearch) read(t string, when *dates) {
 	l := p.l
+	spelled := hasUmlaut(t)
+	if spelled && p.spelled == nil {
+		p.spelled = l.in.Watch.finders()
+	}
 	l.reader.windows(t, func(s []byte, from int) bool {
-		l.addresses(p.path, p.offset, s)
-		l.numbers(p.path, p.offset, s)
-		l.refs(p.path, p.offset, s)
+		p.addresses(s)
+		p.numbers(s)
+		p.refs(s)
 		l.ownDomain(p.path, p.offset, s)
 		when.read(s[from:], p.date)
-		eachWord(l.reader.plainLetters(s[from:]), func(w []byte) { p.names.word(w, p.name) })
+		eachNameWord(l.reader.plainLetters(s[from:]), p.word)
+		if spelled {
+			eachNameWord(l.reader.spelledLetters(s[from:]), func(w []byte) {
+				for k := range p.spelled {
+					p.spelled[k].word(w, p.name)
+				}
+			})
+		}
 		return true
 	})
-	p.names.end()
+	for k := range p.names {
+		p.names[k].end()
+	}
+	for k := range p.spelled {
+		p.spelled[k].end()
+	}
+	for k := range p.last {
+		p.last[k] = p.last[k][:0]
+	}
+}
+
+// word takes the next word of a text, and looks for names that end with it.
+func (p *partSearch) word(w []byte) {
+	for k := range p.names {
+		p.names[k].word(w, p.name)
+	}
+	p.middle(w)
+	oldest := p.last[2]
+	p.last[2], p.last[1] = p.last[1], p.last[0]
+	p.last[0] = append(oldest[:0], w[:min(len(w), maxNameWord)]...)
+}
+
+// maxNameWord bounds what is kept of a word that could be of a name.
+const maxNameWord = 256
+
+// middle looks for first and last name with one or two others or initials between them: the
+// register has "Anna Bell", the text "Anna M. Bell" or "Anna Maria Bell".
+func (p *partSearch) middle(w []byte) {
+	for n := 1; n < len(p.last); n++ {
+		if !p.l.in.Watch.middleName(p.last[n-1]) {
+			return
+		}
+		first := p.last[n]
+		if len(first) == 0 || !p.l.in.Watch.startsPair(first) {
+			continue
+		}
+		p.name(append(append(append(make([]byte, 0, 64), first...), ' '), w...))
+	}
+}
+
+// maxJudged bounds what is remembered of the keys that many clients share.
+const maxJudged = 4 << 10
+
+// again reports whether the key was judged in this part before. Only where a key stands for
+// many it pays to remember.
+func (p *partSearch) again(b lookup, key []byte, clients int) bool {
+	if clients < 16 {
+		return false
+	}
+	k := string(append([]byte{byte(b)}, key...))
+	if p.judged[k] {
+		return true
+	}
+	if p.judged == nil || len(p.judged) >= maxJudged {
+		p.judged = map[string]bool{}
+	}
+	p.judged[k] = true
+	return false
+}
+
+// tells judges what was found of clients besides a name. Where it cannot be a reader's it is a
+// leak alone. Where a reader shares it (a number at home), it still tells who somebody with a
+// name is.
+func (p *partSearch) tells(clients []int32, alone, named channel) {
+	l := p.l
+	if l.foreign(clients) {
+		l.note(alone, p.path, p.offset)
+		return
+	}
+	for _, i := range clients {
+		if l.own[i] {
+			continue
+		}
+		if p.told == nil {
+			p.told = map[int32]channels{}
+		}
+		if p.told[i] |= 1 << named; p.named[i] {
+			l.note(named, p.path, p.offset)
+		}
+	}
 }
 
 // name judges the full name of a client: of another recipient and of this practitioner's
-// clients it is a leak alone, of anybody else together with the birth date.
+// clients it is a leak alone, of anybody else together with something else that tells who it is.
 func (p *partSearch) name(name []byte) bool {
 	l := p.l
-	clients := l.in.Watch.names[string(name)]
-	if !l.foreign(clients) || l.names[string(name)] {
+	clients := l.find(byName, name)
+	if p.again(byName, name, len(clients)) || !l.foreign(clients) || l.names[string(name)] {
 		return true
 	}
 	for _, i := range clients {
-		c := &l.in.Watch.clients[i]
+		c := l.in.Watch.client(i)
 		if l.near[i] || (c.practitioner != "" && c.practitioner == l.sender.ID) {
 			l.note(leakName, p.path, p.offset)
 			continue
+		}
+		l.note(leakNameAlone, p.path, p.offset)
+		if p.named == nil {
+			p.named = map[int32]bool{}
+		}
+		p.named[i] = true
+		for k := channel(0); k < channelEnd && p.told[i] != 0; k++ {
+			if p.told[i]&(1<<k) != 0 {
+				l.note(k, p.path, p.offset)
+			}
 		}
 		if c.born.IsZero() {
 			continue
@@ -425,7 +582,7 @@ func (p *partSearch) name(name []byte) bool {
 
 // date remembers a day on which somebody was born.
 func (p *partSearch) date(d day) {
-	if !p.l.in.Watch.births[d] {
+	if !p.l.in.Watch.isBirth(d) {
 		return
 	}
 	if p.days == nil {

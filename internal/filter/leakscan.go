@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,9 +18,9 @@ const (
 )
 
 // addresses looks every mailbox in a folded text up.
-func (l *leaks) addresses(path string, offset int64, s []byte) {
+func (p *partSearch) addresses(s []byte) {
 	for at := bytes.IndexByte(s, '@'); at >= 0; {
-		l.address(path, offset, s, at)
+		p.address(s, at)
 		next := bytes.IndexByte(s[at+1:], '@')
 		if next < 0 {
 			return
@@ -30,23 +31,27 @@ func (l *leaks) addresses(path string, offset int64, s []byte) {
 
 // address looks up whatever mailbox may stand around one "@": the text around it may run into
 // it ("email=anna@example.org", "anna@example.org.Then").
-func (l *leaks) address(path string, offset int64, s []byte, at int) {
+func (p *partSearch) address(s []byte, at int) {
+	l := p.l
 	end := at + 1
 	for end < len(s) && end-at <= maxDomain && domainByte(s[end]) {
 		end++
 	}
 	raw := strings.Trim(string(s[at+1:end]), ".-")
 	for d := l.asciiDomain(raw); d != ""; d = withoutLabel(d) {
-		if !l.in.Watch.domains[d] && !l.domains[d] {
+		if !l.in.Watch.hasDomain([]byte(d)) && !l.domains[d] {
 			continue
 		}
 		l.locals(s, at, func(local string) {
 			key := local + "@" + d
-			if l.others[key] || l.foreign(l.in.Watch.mailboxes[key]) {
-				l.note(leakMailbox, path, offset)
+			if l.others[key] {
+				l.note(leakMailbox, p.path, p.offset)
+			}
+			if clients := l.find(byMailbox, []byte(key)); !p.again(byMailbox, []byte(key), len(clients)) {
+				p.tells(clients, leakMailbox, leakNameMailbox)
 			}
 			if l.real[key] {
-				l.note(leakSenderMailbox, path, offset)
+				l.note(leakSenderMailbox, p.path, p.offset)
 			}
 		})
 	}
@@ -106,7 +111,7 @@ const (
 )
 
 // numbers looks every phone number in a folded text up, however its digits are grouped.
-func (l *leaks) numbers(path string, offset int64, s []byte) {
+func (p *partSearch) numbers(s []byte) {
 	var run []byte   // digits of the groups so far
 	var starts []int // where each group starts in run
 	gap := maxGap + 1
@@ -153,7 +158,7 @@ func (l *leaks) numbers(path string, offset int64, s []byte) {
 			}
 			d, ok = digit(r)
 		}
-		l.number(path, offset, run, starts)
+		p.number(run, starts)
 	}
 }
 
@@ -161,30 +166,30 @@ func (l *leaks) numbers(path string, offset int64, s []byte) {
 func endsNumber(r rune) bool { return r >= 'a' && r <= 'z' || r == '@' || r == 1 }
 
 // number looks up what ends with the last group.
-func (l *leaks) number(path string, offset int64, run []byte, starts []int) {
+func (p *partSearch) number(run []byte, starts []int) {
 	if len(run) < minPhone {
 		return
 	}
-	clients := l.in.Watch.phones[string(run[len(run)-minPhone:])]
-	if len(clients) == 0 {
+	l, end := p.l, run[len(run)-minPhone:]
+	clients := l.find(byPhone, end)
+	if len(clients) == 0 && len(l.phones) == 0 {
 		return
 	}
 	for _, start := range starts {
-		written := string(run[start:])
-		if len(written) > maxDigits {
+		if len(run)-start > maxDigits || p.again(byPhone, run[start:], len(clients)) {
 			continue
+		}
+		written := string(run[start:])
+		if slices.ContainsFunc(l.phones, func(own string) bool { return sameOwnNumber(written, own) }) {
+			l.note(leakSenderPhone, p.path, p.offset)
 		}
 		var same []int32
 		for _, i := range clients {
-			for _, p := range l.in.Watch.clients[i].phones {
-				if sameNumber(written, p) {
-					same = append(same, i)
-				}
+			if slices.ContainsFunc(l.in.Watch.client(i).phones, func(d string) bool { return sameNumber(written, d) }) {
+				same = append(same, i)
 			}
 		}
-		if l.foreign(same) {
-			l.note(leakPhone, path, offset)
-		}
+		p.tells(same, leakPhone, leakNamePhone)
 	}
 }
 
@@ -205,9 +210,10 @@ func digit(r rune) (byte, bool) {
 }
 
 // refs looks every client code in a folded text up: "notes_c-0142_v2.pdf" holds one.
-func (l *leaks) refs(path string, offset int64, s []byte) {
+func (p *partSearch) refs(s []byte) {
 	type piece struct{ start, end int }
-	window := make([]piece, 0, l.in.Watch.codeParts)
+	l := p.l
+	window := make([]piece, 0, l.in.Watch.codeParts())
 	start := -1
 	for i := 0; i <= len(s); {
 		r, size := rune(' '), 1
@@ -231,9 +237,9 @@ func (l *leaks) refs(path string, offset int64, s []byte) {
 			if cap(window) > 0 {
 				window = append(window, piece{start, i})
 			}
-			for _, p := range window {
-				if code := s[p.start:i]; l.in.Watch.codeShape.has(code) && l.foreign(l.in.Watch.codes[string(code)]) {
-					l.note(leakCode, path, offset)
+			for _, w := range window {
+				if code := s[w.start:i]; l.in.Watch.likeCode(code) {
+					p.tells(l.find(byCode, code), leakCode, leakNameCode)
 				}
 			}
 			start = -1

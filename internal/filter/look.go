@@ -257,9 +257,11 @@ func (in *Input) once(question string, look func() bool) bool {
 // PersonalContact holds when the subject or the new text gives a mailbox or a phone number
 // that is neither the practice's nor the recipient's own, and that could be the sender's: a
 // mailbox outside the practice and its contacts, a mobile or a landline. Free and national
-// numbers of organisations (0800, 0808, 03, and all of fewer than ten digits) are nobody's own.
+// numbers of organisations (0800, 0808, 03, and all of fewer than ten digits) are nobody's own,
+// unless people.yaml says whose.
 type PersonalContact struct {
 	Phones  []string       // the practice's own
+	Own     []string       // of its people: personal, whatever they look like
 	Domains []string       // of the practice and of its contacts
 	Listed  []mail.Address // of the practice and of its contacts
 }
@@ -302,7 +304,7 @@ func (c PersonalContact) Holds(in *Input, rcpt int) (bool, error) {
 	}
 	for _, p := range m.contacts.phones {
 		own := slices.ContainsFunc(phones, func(o string) bool { return phoneKey(digitsOf(o)) == phoneKey(p) })
-		if !own && couldBeOwn(p) {
+		if !own && (couldBeOwn(p) || slices.ContainsFunc(c.Own, func(o string) bool { return SamePhone(o, p) })) {
 			return true, nil
 		}
 	}

@@ -5,15 +5,14 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
-
-	"github.com/plaincover/plaincover/internal/mail"
 )
 
 // raw searches bytes of unknown form as ASCII, and once more without the zero bytes of UTF-16.
 // It finds what addresses and numbers find in the whole of it, folded, and hands them only the
 // few places where there can be something: in a large picture hardly anything else counts.
-func (l *leaks) raw(p *mail.Part, b []byte) {
-	l.rawASCII(p, b)
+func (p *partSearch) raw(b []byte) {
+	l := p.l
+	p.rawASCII(b)
 	zero := bytes.IndexByte(b, 0)
 	if zero < 0 {
 		return
@@ -24,16 +23,17 @@ func (l *leaks) raw(p *mail.Part, b []byte) {
 		b = b[zero+1:]
 	}
 	l.squeezed = append(l.squeezed, b...)
-	l.rawASCII(p, l.squeezed)
+	p.rawASCII(l.squeezed)
 }
 
-func (l *leaks) rawASCII(p *mail.Part, b []byte) {
-	l.rawMailboxes(p, b)
-	l.rawNumbers(p, b)
+func (p *partSearch) rawASCII(b []byte) {
+	p.rawMailboxes(b)
+	p.rawNumbers(b)
 }
 
 // rawMailboxes looks at every "@" with a domain behind it that somebody has.
-func (l *leaks) rawMailboxes(p *mail.Part, b []byte) {
+func (p *partSearch) rawMailboxes(b []byte) {
+	l := p.l
 	for from := 0; ; {
 		at := bytes.IndexByte(b[from:], '@')
 		if at < 0 {
@@ -46,7 +46,7 @@ func (l *leaks) rawMailboxes(p *mail.Part, b []byte) {
 		}
 		low := max(0, at-maxLocal*utf8.UTFMax) // as far as locals looks
 		l.lower(b[low:min(len(b), from+maxDomain)])
-		l.address(p.Path, p.Body.Start, l.low, at-low)
+		p.address(l.low, at-low)
 	}
 }
 
@@ -63,7 +63,7 @@ func (l *leaks) rawDomain(b []byte) bool {
 		n++
 	}
 	for d := bytes.Trim(name[:n], ".-"); len(d) > 0; {
-		if l.in.Watch.domains[string(d)] || l.domains[string(d)] {
+		if l.in.Watch.hasDomain(d) || l.domains[string(d)] {
 			return true
 		}
 		i := bytes.LastIndexByte(d, '.')
@@ -80,7 +80,7 @@ func (l *leaks) rawDomain(b []byte) bool {
 // there is always a step with two digits that has four together with the one before: a step in
 // the middle of the run holds two at least, and without two of these, eight digits lie in at
 // most three steps.
-func (l *leaks) rawNumbers(p *mail.Part, b []byte) {
+func (p *partSearch) rawNumbers(b []byte) {
 	const _, _ = uint(3 - maxGap), uint(minPhone - 8) // else the above is not so
 	before, done := 0, 0                              // digits in the step before; what was looked at
 	for i := 0; i < len(b); i += 8 {
@@ -102,8 +102,8 @@ func (l *leaks) rawNumbers(p *mail.Part, b []byte) {
 			low, high, digits := digitRun(b, done, at)
 			done = high
 			if digits >= minPhone {
-				l.lower(b[low:high])
-				l.numbers(p.Path, p.Body.Start, l.low)
+				p.l.lower(b[low:high])
+				p.numbers(p.l.low)
 			}
 			m &= ^uint64(0) << (8 * min(done-i, 8))
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // rawWhole is raw without its shortcuts: the whole of the bytes is folded and read.
-func (l *leaks) rawWhole(p *mail.Part, b []byte) {
+func (p *partSearch) rawWhole(b []byte) {
 	s := make([]byte, len(b))
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
@@ -23,11 +23,11 @@ func (l *leaks) rawWhole(p *mail.Part, b []byte) {
 		}
 		s[i] = c
 	}
-	l.addresses(p.Path, p.Body.Start, s)
-	l.numbers(p.Path, p.Body.Start, s)
+	p.addresses(s)
+	p.numbers(s)
 	s = bytes.ReplaceAll(s, []byte{0}, nil)
-	l.addresses(p.Path, p.Body.Start, s)
-	l.numbers(p.Path, p.Body.Start, s)
+	p.addresses(s)
+	p.numbers(s)
 }
 
 // TestRawFindsWhatStandsThere: the quick search of opaque files finds what reading all of it finds.
@@ -65,8 +65,8 @@ func TestRawFindsWhatStandsThere(t *testing.T) {
 			quick, whole := newLeaks(in), newLeaks(in)
 			quick.people()
 			whole.people()
-			quick.raw(in.Mail.Root, b)
-			whole.rawWhole(in.Mail.Root, b)
+			quick.part("", 0).raw(b)
+			whole.part("", 0).rawWhole(b)
 			if quick.hit != whole.hit {
 				t.Fatalf("%q: %v, reading all of it %v", b, quick.hit, whole.hit)
 			}
@@ -92,8 +92,8 @@ func FuzzRaw(f *testing.F) {
 		quick, whole := newLeaks(in), newLeaks(in)
 		quick.people()
 		whole.people()
-		quick.raw(in.Mail.Root, b)
-		whole.rawWhole(in.Mail.Root, b)
+		quick.part("", 0).raw(b)
+		whole.part("", 0).rawWhole(b)
 		if quick.hit != whole.hit {
 			t.Errorf("%q: %v, reading all of it %v", b, quick.hit, whole.hit)
 		}

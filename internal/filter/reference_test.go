@@ -108,27 +108,57 @@ func plainScan(l *leaks, texts []string) {
 		folded[i] = plainFold(t)
 	}
 	all := strings.Join(folded, "\n\x01\n")
-	l.addresses("", 0, []byte(all))
-	l.numbers("", 0, []byte(all))
-	l.refs("", 0, []byte(all))
+	p := l.part("", 0)
+	p.addresses([]byte(all))
+	p.numbers([]byte(all))
+	p.refs([]byte(all))
 	l.ownDomain("", 0, []byte(all))
 	days := plainDates(all)
-	for _, t := range folded {
-		for name := range plainFind(&l.in.Watch.nameSet, plainWords(plainPlain(t))) {
-			clients := l.in.Watch.names[name]
+	watch := l.in.Watch
+	for i, t := range folded {
+		names := plainFind(&watch.layers[0].nameSet, plainWords(plainPlain(t)))
+		if hasUmlaut(texts[i]) {
+			for name := range plainFind(&watch.layers[0].nameSet, plainWords(plainPlain(plainSpelled(t)))) {
+				names[name] = true
+			}
+		}
+		words := plainWords(plainPlain(t))
+		for i := range words {
+			for k := i + 2; k < len(words) && k <= i+3; k++ {
+				if pair := words[i] + " " + words[k]; len(watch.find(nil, byName, []byte(pair))) > 0 &&
+					!slices.ContainsFunc(words[i+1:k], func(m string) bool { return !watch.middleName([]byte(m)) }) {
+					names[pair] = true
+				}
+			}
+		}
+		for name := range names {
+			clients := slices.Clone(l.find(byName, []byte(name)))
 			if !l.foreign(clients) || l.names[name] {
 				continue
 			}
 			for _, i := range clients {
-				c := &l.in.Watch.clients[i]
+				c := watch.client(i)
 				if l.near[i] || (c.practitioner != "" && c.practitioner == l.sender.ID) {
 					l.note(leakName, "", 0)
-				} else if !c.born.IsZero() && days[dayOf(c.born)] {
+					continue
+				}
+				l.note(leakNameAlone, "", 0)
+				if !c.born.IsZero() && days[dayOf(c.born)] {
 					l.note(leakNameBorn, "", 0)
+				}
+				for k := range channelEnd {
+					if p.told[i]&(1<<k) != 0 {
+						l.note(k, "", 0)
+					}
 				}
 			}
 		}
 	}
+}
+
+// plainSpelled spells umlauts out.
+func plainSpelled(folded string) string {
+	return strings.NewReplacer("a\u0308", "ae", "o\u0308", "oe", "u\u0308", "ue", "a\u030a", "aa", "ø", "oe").Replace(norm.NFD.String(folded))
 }
 
 // letters are what texts for the search are made of: words that are looked for, whole and in
@@ -136,7 +166,7 @@ func plainScan(l *leaks, texts []string) {
 var letters = []string{
 	"overdose", "Overdose", "kill", "myself", "self", "-", "harm", "kill myself", "don", "’", "'", "t", "straße", "STRASSE",
 	"🙂", "x", "ｏverdose", "Zo", "ë", "e\u0308", "Łukasik", "Zoe Lukasik", "lukasikzoe", "Ben Maria Jones", "Jones, Ben", "benjones", "BenJones.pdf",
-	"Cleo", "Brown", "24", "12", "1985", "24 December 1985", "Dec", "24/12/85", "1990-04-01", "th", "st",
+	"Cleo", "Brown", "M.", "Müller", "Jo\u0308rg", "Joerg Mueller", "home@example.net", "Emil White", "White", "24", "12", "1985", "24 December 1985", "Dec", "24/12/85", "1990-04-01", "th", "st",
 	"ben@example.org", "\"ben\"", "@", "example.net", "cleo", "home", "example", ".", "maya@willowhouse.example", "willowhouse.example",
 	"+44 7700 900456", "07700", "900", "789", "٠٧٧٠٠٩٠٠٧٨٩", "C-0203", "c", "0177", "C_0177", "C 0177", "0", "1", "44",
 	" ", " ", " ", "  ", "\n", "\r\n", "\t", "_", ":", ",", ";", "=", "%20", "%40", "%", "/", "(", "\x00", "\x01",
@@ -194,6 +224,7 @@ func TestTheSearchFindsWhatAPlainOneFinds(t *testing.T) {
 	reg := append(register(t), Client{Ref: "C-0400", Name: "Zoë Łukasik", Practitioner: "maya"},
 		Client{Ref: "C-0401", Name: "Zoe Lukasik Brown", Born: time.Date(1990, 4, 1, 0, 0, 0, 0, time.UTC)})
 	watch := NewWatch(reg)
+	names := &watch.layers[0].nameSet
 	in := LeakInput{Mail: parse(t, out("", "x")), Watch: watch, Env: env, Facts: facts, Practice: practice, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}}
 	start := func() *leaks {
 		l := newLeaks(in)
@@ -208,14 +239,14 @@ func TestTheSearchFindsWhatAPlainOneFinds(t *testing.T) {
 			for p := range plainFind(&list.set, plainWords(f)) {
 				want[p] = true
 			}
-			for p := range plainFind(&watch.nameSet, plainWords(plainPlain(f))) {
+			for p := range plainFind(names, plainWords(plainPlain(f))) {
 				wantNames[p] = true
 			}
 		}
 		if got := found(&list.set, texts, false); !sameKeys(got, want) {
 			rt.Fatalf("words of %q: %v, want %v", texts, got, want)
 		}
-		if got := found(&watch.nameSet, texts, true); !sameKeys(got, wantNames) {
+		if got := found(names, texts, true); !sameKeys(got, wantNames) {
 			rt.Fatalf("names of %q: %v, want %v", texts, got, wantNames)
 		}
 		plain, real := start(), start()

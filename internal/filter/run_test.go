@@ -351,7 +351,7 @@ func TestRelease(t *testing.T) {
 	}
 	shown := func(rule string) func(*Input) *Release {
 		return func(in *Input) *Release {
-			return &Release{By: "sam", Digest: in.Mail.Digest, Waived: []Waived{{rule, 0}}}
+			return &Release{By: "sam", Digest: in.Mail.Digest, Waived: []Waived{{Rule: rule}}}
 		}
 	}
 	p := try(shown("h"), hold)
@@ -359,9 +359,11 @@ func TestRelease(t *testing.T) {
 		t.Errorf("released: %s", asJSON(t, p))
 	}
 	for name, p := range map[string]Plan{
-		"another rule":        try(shown("g"), hold),
-		"another message":     try(func(*Input) *Release { return &Release{Waived: []Waived{{"h", 0}}} }, hold),
-		"another recipient":   try(func(in *Input) *Release { return &Release{Digest: in.Mail.Digest, Waived: []Waived{{"h", 1}}} }, hold),
+		"another rule":    try(shown("g"), hold),
+		"another message": try(func(*Input) *Release { return &Release{Waived: []Waived{{Rule: "h"}}} }, hold),
+		"another recipient": try(func(in *Input) *Release {
+			return &Release{Digest: in.Mail.Digest, Waived: []Waived{{Rule: "h", Rcpt: 1}}}
+		}, hold),
 		"a new hold":          try(shown("h"), hold, NewRule(RuleSpec{ID: "new", When: when(To{"client"}), Do: do(VerbHold)})),
 		"what must be locked": try(shown("l"), NewRule(RuleSpec{ID: "l", When: when(To{"client"}), Do: do(VerbLock)})),
 	} {

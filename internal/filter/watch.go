@@ -5,87 +5,360 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
 // Watch is the register compiled for the leak check: everything that names a client, by hash.
 // It is immutable and may be used from many goroutines.
+//
+// It is made of layers, the oldest first. A client counts as the newest layer that knows the
+// code has it; what lies below is out of date. Each layer is a small part of the one below it,
+// so that a change costs what it changes, and a look-up is one in each of a handful of layers.
 type Watch struct {
-	clients   []watched
-	byRef     map[string]int32
-	mailboxes map[string][]int32 // folded address
-	domains   map[string]bool    // of the mailboxes, folded: most addresses are looked at no further
-	phones    map[string][]int32 // last digits, see phoneKey
-	codes     map[string][]int32 // folded
-	codeParts int                // most pieces that a code has
-	codeShape shapes
-	names     map[string][]int32 // folded words; first and last name as one word as well
-	nameSet   phrases
-	births    map[day]bool // days on which somebody was born
+	layers []*layer
+	first  []int32 // number of the first client of each layer
+	count  int
 }
 
-// watched is what a hit needs to know of a client.
-type watched struct {
-	ref          string
-	practitioner string
-	born         time.Time
-	phones       []string // digits
-}
+// layerRatio is how many times larger a layer is than the one above it; a smaller one is melted
+// into what lies above. Over time each client is compiled anew about this often a layer.
+const layerRatio = 8
 
 // NewWatch compiles the register.
-func NewWatch(clients []Client) *Watch {
-	n := len(clients)
-	w := &Watch{
-		clients: make([]watched, n), byRef: make(map[string]int32, n),
-		mailboxes: make(map[string][]int32, n), domains: map[string]bool{}, phones: make(map[string][]int32, n),
-		codes: make(map[string][]int32, n), names: make(map[string][]int32, n), nameSet: newPhrases(n), births: map[day]bool{},
-	}
-	var r reader
-	for i := range clients {
-		w.add(&r, int32(i), &clients[i])
+func NewWatch(clients []Client) *Watch { return newWatch([]*layer{compile(clients, nil)}) }
+
+func newWatch(layers []*layer) *Watch {
+	w := &Watch{layers: layers}
+	for _, l := range layers {
+		w.first = append(w.first, int32(w.count))
+		w.count += len(l.clients)
 	}
 	return w
 }
 
-func (w *Watch) add(r *reader, i int32, c *Client) {
-	k := &w.clients[i]
-	k.ref, k.practitioner, k.born = c.Ref, c.Practitioner, c.Born
-	w.byRef[c.Ref] = i
-	if !c.Born.IsZero() {
-		w.births[dayOf(c.Born)] = true
+// Update returns the register with these clients added or changed, and those with these codes
+// gone. It compiles what changed, and now and then some of what changed before.
+func (w *Watch) Update(changed []Client, gone []string) *Watch {
+	if len(changed)+len(gone) == 0 {
+		return w
 	}
-	for _, a := range c.Email {
-		if a.IsZero() {
+	layers := append(slices.Clone(w.layers), compile(changed, gone))
+	for n := len(layers); n > 1 && layers[n-1].size()*layerRatio > layers[n-2].size(); n = len(layers) {
+		layers = append(layers[:n-2], melt(layers[n-2], layers[n-1], n == 2))
+	}
+	return newWatch(layers)
+}
+
+// Refs returns the codes of everybody in the register, in no order.
+func (w *Watch) Refs() []string {
+	out := make([]string, 0, w.count)
+	for k, l := range w.layers {
+		for i := range l.clients {
+			if ref := l.clients[i].ref; w.newest(k, ref) {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out
+}
+
+// layer is some clients, compiled, and the codes of those who are gone.
+type layer struct {
+	clients   []watched
+	refs      map[string]int32 // by code; -1: gone
+	gone      int
+	by        [lookups]index
+	domains   map[string]bool // of the mailboxes, folded: most addresses are looked at no further
+	codeParts int             // most pieces that a code has
+	codeShape shapes
+	nameSet   phrases // its has is that of the index by name
+	births    map[day]bool
+
+	givens     map[string]bool // first words of names
+	givenShape shapes
+}
+
+// lookup is what a client is found by.
+type lookup uint8
+
+const (
+	byMailbox lookup = iota // folded address
+	byPhone                 // last digits, see phoneKey
+	byCode                  // folded
+	byName                  // folded words; first and last name as one word as well
+	lookups
+)
+
+// index leads from a key to clients: most keys are those of one.
+type index struct {
+	at   map[string]int32 // a client, or ^n for many[n]
+	many [][]int32
+}
+
+func (x *index) put(key string, i int32) {
+	v, ok := x.at[key]
+	switch {
+	case !ok:
+		x.at[key] = i
+	case v < 0:
+		if list := x.many[^v]; list[len(list)-1] != i {
+			x.many[^v] = append(list, i)
+		}
+	case v != i:
+		x.at[key] = ^int32(len(x.many))
+		x.many = append(x.many, []int32{v, i})
+	}
+}
+
+// watched is what a hit needs to know of a client, and what is needed to compile it again.
+type watched struct {
+	ref, practitioner string
+	born              time.Time
+	phones            []string // digits
+	mailboxes         []string // folded
+	names             []string // folded words, in each spelling
+}
+
+func (l *layer) size() int { return len(l.clients) + l.gone }
+
+func compile(clients []Client, gone []string) *layer {
+	n := len(clients)
+	all := make([]watched, 0, n)
+	at := make(map[string]int, n)
+	var r reader
+	for i := range clients {
+		k := watch(&r, &clients[i])
+		if old, twice := at[k.ref]; twice && k.ref != "" {
+			all[old] = k
 			continue
 		}
-		key := mailboxKey(a)
-		w.mailboxes[key] = append(w.mailboxes[key], i)
-		w.domains[domainOf(key)] = true
+		at[k.ref] = len(all)
+		all = append(all, k)
+	}
+	return layerOf(all, gone)
+}
+
+// watch folds what the register has of a client.
+func watch(r *reader, c *Client) watched {
+	k := watched{ref: c.Ref, practitioner: c.Practitioner, born: c.Born}
+	for _, a := range c.Email {
+		if !a.IsZero() {
+			k.mailboxes = append(k.mailboxes, mailboxKey(a))
+		}
 	}
 	for _, m := range c.Mobile {
-		d := digitsOf(m)
-		if len(d) < minPhone {
-			continue
+		if d := digitsOf(m); len(d) >= minPhone {
+			k.phones = append(k.phones, d)
 		}
-		k.phones = append(k.phones, d)
-		key := phoneKey(d)
-		w.phones[key] = append(w.phones[key], i)
 	}
-	if code := fold(strings.TrimSpace(c.Ref)); telling(code) {
-		w.codes[code] = append(w.codes[code], i)
-		w.codeShape.add(code)
-		w.codeParts = max(w.codeParts, pieces(code))
+	k.names = r.spellings(c.Name)
+	return k
+}
+
+func layerOf(clients []watched, gone []string) *layer {
+	n := len(clients)
+	l := &layer{clients: clients, refs: make(map[string]int32, n+len(gone)), domains: map[string]bool{}, nameSet: newPhrases(n), births: map[day]bool{}, givens: map[string]bool{}}
+	for b := range l.by {
+		l.by[b].at = make(map[string]int32, n)
+	}
+	l.by[byName].at = l.nameSet.has
+	for i := range clients {
+		l.add(int32(i))
+	}
+	for _, ref := range gone {
+		if _, here := l.refs[ref]; !here {
+			l.refs[ref] = -1
+			l.gone++
+		}
+	}
+	return l
+}
+
+func (l *layer) add(i int32) {
+	k := &l.clients[i]
+	l.refs[k.ref] = i
+	if !k.born.IsZero() {
+		l.births[dayOf(k.born)] = true
+	}
+	for _, key := range k.mailboxes {
+		l.by[byMailbox].put(key, i)
+		l.domains[domainOf(key)] = true
+	}
+	for _, d := range k.phones {
+		l.by[byPhone].put(phoneKey(d), i)
+	}
+	if code := fold(strings.TrimSpace(k.ref)); telling(code) {
+		l.code(code, i)
+		l.codeParts = max(l.codeParts, pieces(code))
 		// "C0142" is C-0142 as well; of shorter codes that would be a common word.
 		if joined := strings.Join(strings.FieldsFunc(code, notAlnum), ""); joined != code && len(joined) >= minCode {
-			w.codes[joined] = append(w.codes[joined], i)
-			w.codeShape.add(joined)
+			l.code(joined, i)
 		}
 	}
-	for _, name := range nameForms(r.nameWords(c.Name)) {
-		w.nameSet.add(name)
-		w.names[name] = append(w.names[name], i)
+	for _, words := range k.names {
+		w := strings.Fields(words)
+		if len(w) > 1 && len(w[0]) > 1 {
+			l.givens[w[0]] = true
+			l.givenShape.add(w[0])
+		}
+		for _, name := range nameForms(w) {
+			if l.nameSet.add(name) {
+				l.nameSet.has[name] = i
+			} else {
+				l.by[byName].put(name, i)
+			}
+		}
 	}
+}
+
+func (l *layer) code(code string, i int32) {
+	l.by[byCode].put(code, i)
+	l.codeShape.add(code)
+}
+
+// melt makes one layer of two that lie on each other. In the lowest nobody is gone: there is
+// nothing below.
+func melt(below, above *layer, lowest bool) *layer {
+	clients := make([]watched, 0, below.size()+above.size())
+	var gone []string
+	for i := range below.clients {
+		if _, newer := above.refs[below.clients[i].ref]; !newer {
+			clients = append(clients, below.clients[i])
+		}
+	}
+	clients = append(clients, above.clients...)
+	if !lowest {
+		for _, l := range []*layer{below, above} {
+			for ref, i := range l.refs {
+				if i < 0 {
+					gone = append(gone, ref)
+				}
+			}
+		}
+	}
+	return layerOf(clients, gone)
+}
+
+// newest reports whether no layer above k knows the code.
+func (w *Watch) newest(k int, ref string) bool {
+	for _, l := range w.layers[k+1:] {
+		if _, ok := l.refs[ref]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+// find appends the clients with that key to dst.
+func (w *Watch) find(dst []int32, b lookup, key []byte) []int32 {
+	for k, l := range w.layers {
+		v, ok := l.by[b].at[string(key)]
+		if !ok {
+			continue
+		}
+		one := [1]int32{v}
+		list := one[:]
+		if v < 0 {
+			list = l.by[b].many[^v]
+		}
+		for _, i := range list {
+			if w.newest(k, l.clients[i].ref) {
+				dst = append(dst, w.first[k]+i)
+			}
+		}
+	}
+	return dst
+}
+
+// client returns a client by number.
+func (w *Watch) client(i int32) *watched {
+	k := len(w.first) - 1
+	for w.first[k] > i {
+		k--
+	}
+	return &w.layers[k].clients[i-w.first[k]]
+}
+
+// number returns the number of the client with that code.
+func (w *Watch) number(ref string) (int32, bool) {
+	for k := len(w.layers) - 1; k >= 0; k-- {
+		if i, ok := w.layers[k].refs[ref]; ok {
+			return w.first[k] + i, i >= 0
+		}
+	}
+	return 0, false
+}
+
+func (w *Watch) hasDomain(d []byte) bool {
+	for _, l := range w.layers {
+		if l.domains[string(d)] {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *Watch) isBirth(d day) bool {
+	for _, l := range w.layers {
+		if l.births[d] {
+			return true
+		}
+	}
+	return false
+}
+
+// finders look for the names of the register.
+func (w *Watch) finders() []finder {
+	out := make([]finder, len(w.layers))
+	for k, l := range w.layers {
+		out[k].set = &l.nameSet
+	}
+	return out
+}
+
+// middleName reports whether a word can stand between a first and a last name: an initial, or
+// the given name of anybody.
+func (w *Watch) middleName(word []byte) bool {
+	if len(word) <= 1 {
+		return len(word) == 1 && letterByte(word[0])
+	}
+	for _, l := range w.layers {
+		if l.givenShape.has(word) && l.givens[string(word)] {
+			return true
+		}
+	}
+	return false
+}
+
+// startsPair reports whether a name of two words starts with the word.
+func (w *Watch) startsPair(word []byte) bool {
+	for _, l := range w.layers {
+		if l.nameSet.startingWith(word)&(1<<2) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// codeParts returns the most pieces that a code has.
+func (w *Watch) codeParts() int {
+	n := 0
+	for _, l := range w.layers {
+		n = max(n, l.codeParts)
+	}
+	return n
+}
+
+// likeCode tells most of what is no code without a look-up.
+func (w *Watch) likeCode(s []byte) bool {
+	for _, l := range w.layers {
+		if l.codeShape.has(s) {
+			return true
+		}
+	}
+	return false
 }
 
 // mailboxKey is how a mailbox is compared in text: the local part without quotes.
@@ -129,6 +402,23 @@ func sameNumber(written, e164 string) bool {
 	return false
 }
 
+// sameOwnNumber reports whether the digits, as they stand in a text, are a number as its owner
+// wrote it: with the trunk zero of the country, or with the country code and without "00".
+func sameOwnNumber(written, own string) bool {
+	rest, national := strings.CutPrefix(own, "0")
+	if !national {
+		return sameNumber(written, own)
+	}
+	d := strings.TrimLeft(written, "0")
+	return strings.HasSuffix(d, rest) && len(d)-len(rest) <= 4
+}
+
+// SamePhone reports whether two spellings may be of one phone number.
+func SamePhone(a, b string) bool {
+	x, y := strings.TrimPrefix(digitsOf(a), "00"), strings.TrimPrefix(digitsOf(b), "00")
+	return len(x) >= minPhone && len(y) >= minPhone && (sameOwnNumber(x, y) || sameOwnNumber(y, x))
+}
+
 // minCode is how long a code is at least that is found without its separators.
 const minCode = 5
 
@@ -153,6 +443,9 @@ func nameForms(w []string) []string {
 	if n < 2 {
 		return nil
 	}
+	if unspaced(w) {
+		return []string{strings.Join(w, " ")}
+	}
 	first, last := w[0], w[n-1]
 	out := []string{strings.Join(w, " "), first + " " + last, last + " " + first, last + " " + strings.Join(w[:n-1], " ")}
 	if len(first)+len(last) >= minJoined && first != last {
@@ -160,6 +453,15 @@ func nameForms(w []string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// unspaced reports a name in a script that puts no space between words. There every character
+// is a word, and first and last name cannot be told.
+func unspaced(w []string) bool {
+	return !slices.ContainsFunc(w, func(s string) bool {
+		r, n := utf8.DecodeRuneInString(s)
+		return n != len(s) || !unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	})
 }
 
 // minJoined is how long a name is at least that is found written as one word.

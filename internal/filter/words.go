@@ -47,7 +47,7 @@ func (w *WordList) Len() int { return len(w.set.has) }
 // phrases is a set of word sequences, with one space between words, so that a text is read once
 // whatever the set's size.
 type phrases struct {
-	has     map[string]struct{}
+	has     map[string]int32  // the value is for whoever keeps something under a phrase
 	lengths map[string]uint64 // by first word: bit n is set when phrases of n words start with it
 	starts  shapes            // of the first words
 	longest int               // bytes of the longest phrase
@@ -66,22 +66,24 @@ func (s *shapes) add(word string) { s[word[0]] |= 1 << min(len(word), topBit) }
 func (s *shapes) has(word []byte) bool { return s[word[0]]&(1<<min(len(word), topBit)) != 0 }
 
 func newPhrases(n int) phrases {
-	return phrases{has: make(map[string]struct{}, n), lengths: make(map[string]uint64, n)}
+	return phrases{has: make(map[string]int32, n), lengths: make(map[string]uint64, n)}
 }
 
-func (p *phrases) add(tokens string) {
+// add adds a phrase, and reports whether it is new.
+func (p *phrases) add(tokens string) bool {
 	if tokens == "" {
-		return
+		return false
 	}
 	if _, ok := p.has[tokens]; ok {
-		return
+		return false
 	}
-	p.has[tokens] = struct{}{}
+	p.has[tokens] = 0
 	first, _, _ := strings.Cut(tokens, " ")
 	n := strings.Count(tokens, " ") + 1
 	p.lengths[first] |= 1 << min(n, topBit)
 	p.starts.add(first)
 	p.longest, p.words = max(p.longest, len(tokens)), max(p.words, n)
+	return true
 }
 
 // startingWith returns the lengths of the phrases that start with the word.
@@ -173,10 +175,45 @@ func (r *reader) words(t string) []string {
 func (r *reader) nameWords(t string) []string {
 	var out []string
 	r.windows(t, func(s []byte, from int) bool {
-		eachWord(r.plainLetters(s[from:]), func(w []byte) { out = append(out, string(w)) })
+		eachNameWord(r.plainLetters(s[from:]), func(w []byte) { out = append(out, string(w)) })
 		return true
 	})
 	return out
+}
+
+// spellings returns the words of a name without accents, one space between them, and once more
+// with umlauts spelled out where it has any.
+func (r *reader) spellings(name string) []string {
+	out := []string{strings.Join(r.nameWords(name), " ")}
+	if hasUmlaut(name) {
+		var w []string
+		r.windows(name, func(s []byte, from int) bool {
+			eachNameWord(r.spelledLetters(s[from:]), func(s []byte) { w = append(w, string(s)) })
+			return true
+		})
+		out = append(out, strings.Join(w, " "))
+	}
+	return out
+}
+
+// eachNameWord is eachWord, but that Hangul and kana, which UAX #29 keeps together, are read
+// syllable by syllable: in a text there is no blank between a name and what follows it.
+func eachNameWord(s []byte, yield func([]byte)) {
+	if isASCIIBytes(s) {
+		asciiWords(s, yield)
+		return
+	}
+	eachWord(s, func(w []byte) {
+		if r, _ := utf8.DecodeRune(w); r < utf8.RuneSelf || !unicode.In(r, unicode.Hangul, unicode.Katakana, unicode.Hiragana) {
+			yield(w)
+			return
+		}
+		for len(w) > 0 {
+			_, n := utf8.DecodeRune(w)
+			yield(w[:n])
+			w = w[n:]
+		}
+	})
 }
 
 // eachWord splits a folded window into words (UAX #29, but for [split]). Punctuation separates

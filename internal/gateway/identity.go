@@ -56,12 +56,28 @@ func senderOf(snap *policy.Snapshot, id string, m *mail.Message) (filter.Sender,
 func ownAddresses(snap *policy.Snapshot, s filter.Sender) []mail.Address {
 	out := []mail.Address{s.Real}
 	for _, p := range snap.People {
-		if p.ID == s.ID || (s.System && p.Name == s.Name) {
+		if isSender(&p, s) {
 			out = append(append(out, p.SignsInAs), p.AlsoUses...)
 		}
 	}
 	slices.SortFunc(out, func(a, b mail.Address) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(out)
+}
+
+// ownPhones are the numbers of this sender that clients should not see.
+func ownPhones(snap *policy.Snapshot, s filter.Sender) []string {
+	var out []string
+	for _, p := range snap.People {
+		if isSender(&p, s) {
+			out = append(out, p.Phones...)
+		}
+	}
+	return out
+}
+
+// isSender reports whether the person sends, or a system for the person.
+func isSender(p *policy.Person, s filter.Sender) bool {
+	return p.ID == s.ID || (s.System && p.Name == s.Name)
 }
 
 // clientName is what clients know the sender by.

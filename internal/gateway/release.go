@@ -144,7 +144,7 @@ func waive(p *filter.Plan, by, reason string, digest [32]byte) *filter.Release {
 	r := &filter.Release{By: by, Reason: reason, Digest: digest}
 	for _, f := range p.Findings {
 		if (f.Action == filter.Hold || f.Action == filter.Lock) && !f.Observed {
-			r.Waived = append(r.Waived, filter.Waived{Rule: f.Rule, Rcpt: f.Rcpt})
+			r.Waived = append(r.Waived, filter.Waived{Rule: f.Rule, Rcpt: f.Rcpt, Channels: f.Channels})
 		}
 	}
 	return r

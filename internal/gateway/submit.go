@@ -201,7 +201,8 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 		d.close()
 		return nil, err
 	}
-	if len(leaks) == 0 {
+	if !slices.ContainsFunc(leaks, func(f filter.Finding) bool { return f.Action > filter.Send }) {
+		d.plan.Findings = append(d.plan.Findings, leaks...) // what is only recorded changes nothing
 		return d, nil
 	}
 	// Something would give somebody away. The copies made so far are thrown away and the plan
@@ -214,7 +215,7 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 	leaks, err = g.makeCopies(ctx, d, q.spool)
 	// What still leaks may leave only where somebody let it pass who had been shown it.
 	for _, f := range leaks {
-		if !in.Facts.Release.Lets(q.mail.Digest, f) {
+		if f.Action > filter.Send && !in.Facts.Release.Lets(q.mail.Digest, f) {
 			err = errors.Join(err, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: a copy for recipient %d leaks after the second plan", f.Rcpt)))
 		}
 	}
@@ -275,7 +276,7 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 			}
 		}
 		leaks = append(leaks, filter.CheckLeaks(filter.LeakInput{Mail: final, Watch: watch, Env: d.env,
-			Facts: d.facts, Variant: v, Practice: d.snap.Practice, Own: ownAddresses(d.snap, d.facts.Sender.Value)})...)
+			Facts: d.facts, Variant: v, Practice: d.snap.Practice, Own: ownAddresses(d.snap, d.facts.Sender.Value), Phones: ownPhones(d.snap, d.facts.Sender.Value)})...)
 	}
 	return leaks, nil
 }
@@ -408,10 +409,27 @@ func (d *decided) event(kind string) store.Event {
 	data := map[string]string{
 		"outcome": outcomeOf(d.plan.Outcome), "policy": d.snap.ID, "rules": strings.Join(rules, " "),
 		"digest": fmt.Sprintf("%x", d.mail.Digest), "copies": fmt.Sprint(len(d.plan.Variants))}
+	if noted := d.noted(); noted != "" {
+		data["noted"] = noted
+	}
 	if slices.Contains(d.leftOut, true) {
 		data["left_out"] = "html"
 	}
 	return store.Event{Kind: kind, Actor: d.env.Submitter, Data: data}
+}
+
+// noted says what the leak check saw: rule and channels, never what stands there.
+func (d *decided) noted() string {
+	var out []string
+	for _, f := range d.plan.Findings {
+		for _, c := range f.Channels {
+			if c = f.Rule + ":" + c; !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
 }
 
 func outcomeOf(a filter.Action) string {

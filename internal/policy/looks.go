@@ -94,6 +94,7 @@ func (l *loader) personalContact() filter.PersonalContact {
 		c.Phones = []string{l.s.Org.Phone}
 	}
 	for _, p := range l.s.People {
+		c.Own = append(c.Own, p.Phones...)
 		if !p.Alias.IsZero() {
 			c.Listed = append(c.Listed, p.Alias)
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -15,6 +16,7 @@ type Person struct {
 	AlsoUses  []mail.Address
 	Alias     mail.Address // what clients see; zero: none
 	AliasName string
+	Phones    []string // the person's own: clients who see an alias do not see them
 	May       []string
 }
 
@@ -93,6 +95,7 @@ func (l *loader) person(v value) {
 				field{"name", true, func(v value) { p.AliasName, _ = v.text("name") }},
 				field{"address", true, func(v value) { p.Alias, _ = v.address("address") }})
 		}},
+		field{"phones", false, func(v value) { p.Phones = l.readPhones(v) }},
 		field{"may", true, func(v value) { p.May = readMay(v) }},
 	)
 	if !ok || p.ID == "" {
@@ -113,6 +116,28 @@ func (l *loader) person(v value) {
 		s.bySignIn[p.SignsInAs.Key()] = p.ID
 	}
 	s.senders[p.ID] = filter.Sender{ID: p.ID, Name: p.Name, May: p.May, Real: p.SignsInAs, Alias: p.Alias, AliasName: p.AliasName}
+}
+
+// readPhones reads a person's own numbers. One that says no country is one of the practice's
+// country, and is found however it is written.
+func (l *loader) readPhones(v value) []string {
+	var out []string
+	for _, e := range v.list("phones") {
+		s, ok := e.text("a phone")
+		if !ok {
+			continue
+		}
+		n := len(digits(s))
+		switch {
+		case n < 8 || n > 15 || strings.Trim(s, "0123456789 +()-") != "" || (s[0] != '+' && s[0] != '0'):
+			e.report("this must be a whole phone number", `write it with its area code, in quotes: "07700 900123" or "+44 7700 900123"`)
+		case l.s.Org.Phone != "" && filter.SamePhone(s, l.s.Org.Phone):
+			e.report("this is the practice's own number, which clients may see", "take it out here: contacts: phone: in organisation.yaml has it")
+		default:
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func (l *loader) system(v value) {

@@ -52,6 +52,12 @@ type Report struct {
 const registerVersion = `INSERT INTO meta (name, value) VALUES ('register-version', x'30')
 	ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(CAST(value AS TEXT) AS INTEGER) + 1 AS BLOB)`
 
+// nextVersion is the version that the transaction makes: see registerChanged.
+const (
+	thisVersion = `coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM meta WHERE name = 'register-version'), -1)`
+	nextVersion = thisVersion + ` + 1`
+)
+
 func clientAAD(ref string) []byte { return aad(ref, "client", 0, 0, true) }
 
 func (s *Store) openClient(ref string, sealed []byte) (c storedClient, err error) {
@@ -242,7 +248,9 @@ func (t *tx) putClient(row *ClientRow, rep *Report) (problem string, err error) 
 	if err != nil {
 		return "", err
 	}
-	if _, err := t.exec(`INSERT INTO clients (ref, sealed) VALUES ($1,$2) ON CONFLICT (ref) DO UPDATE SET sealed = excluded.sealed`,
+	if _, err := t.exec(`INSERT INTO clients (ref, sealed, id, changed)
+		VALUES ($1, $2, 1 + max(coalesce((SELECT max(id) FROM clients), 0), coalesce((SELECT max(client) FROM erased), 0)), `+nextVersion+`)
+		ON CONFLICT (ref) DO UPDATE SET sealed = excluded.sealed, changed = excluded.changed`,
 		row.Ref, t.s.keys.register.Seal(nil, nil, b, clientAAD(row.Ref))); err != nil {
 		return "", err
 	}
@@ -331,24 +339,21 @@ func (s *Store) EraseClient(ctx context.Context, ref, actor, reason string) erro
 		if err := t.eraseThreads(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {
 			return err
 		}
-		r, err := t.exec(`DELETE FROM clients WHERE ref = $1`, ref) // consents and lookups go with it
+		id := t.s.tombstone(ref)
+		r, err := t.exec(`INSERT INTO erased (id, at, client, changed) SELECT $1, $2, id, `+nextVersion+` FROM clients WHERE ref = $3`, id, nanos(t.at), ref)
 		if err != nil {
 			return err
 		}
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, notFound("client"))
 		}
-		id := t.s.tombstone(ref)
-		if _, err := t.exec(`INSERT INTO erased (id, at) VALUES ($1,$2)`, id, nanos(t.at)); err != nil {
+		if _, err := t.exec(`DELETE FROM clients WHERE ref = $1`, ref); err != nil { // consents and lookups go with it
 			return err
 		}
 		return t.registerChanged("client_erased", actor, map[string]string{"tombstone": id, "reason": reason})
 	}); err != nil {
 		return err
 	}
-	s.watch.Lock()
-	s.watch.watch = nil
-	s.watch.Unlock()
 	return s.Checkpoint(ctx)
 }
 
@@ -419,25 +424,69 @@ func clientsFact(clients []filter.Client, damaged bool) filter.Fact[[]filter.Cli
 	return filter.Known(clients)
 }
 
-// Watch returns the compiled register for the leak check. It is made anew when the register
-// has changed, by this process or another.
+// Watch returns the compiled register for the leak check. When the register has changed, by
+// this process or another, what changed is read and compiled, and nothing else.
 func (s *Store) Watch(ctx context.Context) (*filter.Watch, error) {
 	var version int64
-	err := s.queryRow(ctx, `SELECT coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM meta WHERE name = 'register-version'), -1)`, nil, &version)
-	if err != nil {
+	if err := s.queryRow(ctx, `SELECT `+thisVersion, nil, &version); err != nil {
 		return nil, err
 	}
 	s.watch.Lock()
 	defer s.watch.Unlock()
-	if s.watch.watch != nil && s.watch.version == version {
-		return s.watch.watch, nil
+	w := &s.watch
+	if w.watch != nil && w.version == version {
+		return w.watch, nil
 	}
-	rows, err := s.Clients(ctx)
+	if w.watch == nil || w.version > version {
+		refs := make(map[int64]string)
+		all, err := s.changedClients(ctx, refs, `SELECT id, ref, sealed FROM clients`)
+		if err != nil {
+			return nil, err
+		}
+		w.watch, w.version, w.refs = filter.NewWatch(all), version, refs
+		return w.watch, nil
+	}
+	// What is written between these reads is of a later version, and is read once more then.
+	var gone []string
+	if err := s.each(ctx, `SELECT client FROM erased WHERE changed > $1`, []any{w.version}, func(rows *sql.Rows) error {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return unavailable(err)
+		}
+		if ref, ok := w.refs[id]; ok {
+			gone = append(gone, ref)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	changed, err := s.changedClients(ctx, w.refs, `SELECT id, ref, sealed FROM clients WHERE changed > $1`, w.version)
 	if err != nil {
 		return nil, err
 	}
-	s.watch.watch, s.watch.version = filter.NewWatch(FilterClients(rows)), version
-	return s.watch.watch, nil
+	w.watch, w.version = w.watch.Update(changed, gone), version
+	return w.watch, nil
+}
+
+// changedClients reads clients without their consents, and notes whose each row is.
+func (s *Store) changedClients(ctx context.Context, refs map[int64]string, query string, args ...any) ([]filter.Client, error) {
+	var out []filter.Client
+	err := s.each(ctx, query, args, func(rows *sql.Rows) error {
+		var id int64
+		var ref string
+		var sealed []byte
+		if err := rows.Scan(&id, &ref, &sealed); err != nil {
+			return unavailable(err)
+		}
+		c, err := s.openClient(ref, sealed)
+		if err != nil {
+			return unavailable(fmt.Errorf("client %s: %w", ref, err))
+		}
+		refs[id] = ref
+		out = append(out, c.Client)
+		return nil
+	})
+	return out, err
 }
 
 // FilterClients returns what rules may look at.

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/filter"
@@ -291,6 +295,45 @@ func TestWatchFollowsTheRegister(t *testing.T) {
 	if after, err := s.Watch(t.Context()); err != nil || after == first {
 		t.Errorf("another process's change is not seen: %v", err)
 	}
+	// Added, changed, erased, by either: what is compiled is what stands in the register.
+	rapid.Check(t, func(rt *rapid.T) {
+		by := rapid.SampledFrom([]*Store{s, other})
+		for i := range rapid.IntRange(1, 4).Draw(rt, "edits") {
+			ref := fmt.Sprintf("C-%d", rapid.IntRange(1, 12).Draw(rt, "ref"))
+			switch rapid.IntRange(0, 3).Draw(rt, "edit") {
+			case 0:
+				err := by.Draw(rt, "by").EraseClient(t.Context(), ref, "sam", "asked")
+				if err != nil && fault.KindOf(err) != fault.NotFound {
+					rt.Fatal(err)
+				}
+			default:
+				rows := []ClientRow{{Client: filter.Client{Ref: ref, Name: fmt.Sprintf("Anna %d", i)}}}
+				if _, err := by.Draw(rt, "by").ImportClients(t.Context(), rows, "sam"); err != nil && fault.KindOf(err) != fault.Invalid {
+					rt.Fatal(err) // a code is never given to somebody else
+				}
+			}
+			if rapid.Bool().Draw(rt, "looked at") {
+				continue
+			}
+			for _, s := range []*Store{s, other} {
+				w, err := s.Watch(t.Context())
+				if err != nil {
+					rt.Fatal(err)
+				}
+				rows, err := s.Clients(t.Context())
+				if err != nil {
+					rt.Fatal(err)
+				}
+				got, want := w.Refs(), []string{}
+				for _, r := range rows {
+					want = append(want, r.Ref)
+				}
+				if slices.Sort(got); !slices.Equal(got, want) {
+					rt.Fatalf("%v, want %v", got, want)
+				}
+			}
+		}
+	})
 }
 
 func TestEraseLeavesNothing(t *testing.T) {

@@ -78,6 +78,7 @@ type Store struct {
 		sync.Mutex
 		version int64
 		watch   *filter.Watch
+		refs    map[int64]string // codes by clients.id: who an erased row was
 	}
 
 	commitFailure func() error // tests: stands for a failed fsync

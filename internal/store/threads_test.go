@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,14 +229,19 @@ func BenchmarkResolveThread(b *testing.B) {
 	}
 }
 
-// A database from before there were threads gets them when it is opened.
-func TestAnOlderDatabaseLearnsThreads(t *testing.T) {
+// A database of the first version gets what came later when it is opened: threads, and numbers
+// in the register.
+func TestAnOlderDatabaseLearns(t *testing.T) {
 	t.Parallel()
 	c, dir := newClock(), t.TempDir()
 	s := mustOpen(t, c.options(dir))
 	id := mustAccept(t, s, acceptance(t, []byte("x"), Queued, []string{"anna@example.org"}))
-	tamper(t, s, `DROP TABLE threads`)
-	tamper(t, s, `DELETE FROM goose_db_version WHERE version_id = 2`)
+	importCSV(t, s, "ref,name,email\nC-1,Anna,anna@example.org\nC-2,Bo,bo@example.org\n")
+	for _, undo := range []string{`DROP TABLE threads`, `DROP INDEX clients_id`, `DROP INDEX clients_changed`, `DROP INDEX erased_client`, `DROP INDEX erased_changed`,
+		`ALTER TABLE clients DROP COLUMN id`, `ALTER TABLE clients DROP COLUMN changed`, `ALTER TABLE erased DROP COLUMN client`, `ALTER TABLE erased DROP COLUMN changed`,
+		`DELETE FROM goose_db_version WHERE version_id >= 2`} {
+		tamper(t, s, undo)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -246,5 +252,14 @@ func TestAnOlderDatabaseLearnsThreads(t *testing.T) {
 	want(t, thread(t, s, []string{"anna@example.org"}, []string{"m@x"}), `m@x:1 [{"m@x":"g@x"}]`)
 	if jobs, err := s.Jobs(t.Context(), JobFilter{Message: id}); err != nil || len(jobs) != 1 {
 		t.Errorf("the older message: %v, %v", jobs, err)
+	}
+	if _, err := s.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EraseClient(t.Context(), "C-1", "sam", "asked"); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := s.Watch(t.Context()); err != nil || !slices.Equal(w.Refs(), []string{"C-2"}) {
+		t.Errorf("the older register: %v, %v", w.Refs(), err)
 	}
 }
