@@ -87,27 +87,35 @@ func signedMail(rcpt int, edits []Edit) []Finding {
 	return nil
 }
 
-// conflict holds a copy for which two rules ask for different subjects. To take the later one
-// would make the order of rules matter.
+// oneOnly says what several edits of a kind are called of which a copy can have one; empty for
+// other kinds.
+func oneOnly(k EditKind) string {
+	switch k {
+	case EditSubject:
+		return "subjects"
+	case EditSignature:
+		return "signatures"
+	}
+	return ""
+}
+
+// conflict holds a copy for which two rules ask for different subjects, or signatures. To take
+// the later one would make the order of rules matter.
 func conflict(rcpt int, edits []Edit) []Finding {
-	if len(subjects(edits)) < 2 {
+	seen, twice := map[EditKind]bool{}, map[string]bool{}
+	for _, e := range edits {
+		if what := oneOnly(e.Kind); what != "" && seen[e.Kind] {
+			twice[what] = true
+		}
+		seen[e.Kind] = true
+	}
+	if len(twice) == 0 {
 		return nil
 	}
 	return []Finding{{
 		Rule: RuleConflict, Rcpt: rcpt, Action: Hold, About: Safety, Fixed: true,
-		Reason: "Two rules ask for different subjects. Whoever edits the policies must decide which one applies.",
+		Reason: "Two rules ask for different " + List(sortedSet(twice)) + ". Whoever edits the policies must decide which one applies.",
 	}}
-}
-
-// subjects returns the subject templates among the edits.
-func subjects(edits []Edit) []string {
-	var out []string
-	for _, e := range edits {
-		if e.Kind == EditSubject {
-			out = append(out, e.Arg)
-		}
-	}
-	return out
 }
 
 // withoutLocking is the one place that stands in for locking, which this version does not

@@ -186,6 +186,12 @@ const (
 	EditRemoveIdentifyingHeaders EditKind = "remove_identifying_headers"
 	EditNeutralFirstLine         EditKind = "neutral_first_line"
 	EditCrisisSignature          EditKind = "crisis_signature"
+	EditRemoteContent            EditKind = "remove_remote_content" // no rule asks for it: see Run
+	EditTrimQuotes               EditKind = "trim_quotes"
+	EditRemoveKisses             EditKind = "remove_kisses"
+	EditPseudonymise             EditKind = "pseudonymise"
+	EditExpectationLine          EditKind = "expectation_line"
+	EditSignature                EditKind = "signature" // Arg: template name
 	EditSubject                  EditKind = "subject"   // Arg: template name
 	EditAlias                    EditKind = "use_alias" // From, Reply-To and reverse-path
 )

@@ -124,7 +124,7 @@ func (p *planner) agreed() ([]int, error) {
 }
 
 // alike cuts a group into those with the same decision. Whoever would be left alone, and a
-// group for which rules ask for different subjects, gets single copies.
+// group for which rules ask for different subjects or signatures, gets single copies.
 func (p *planner) alike(members []int) [][]int {
 	byAction := map[Action][]int{}
 	for _, i := range members {
@@ -134,7 +134,7 @@ func (p *planner) alike(members []int) [][]int {
 	var out [][]int
 	for _, a := range []Action{Send, Lock, Hold} {
 		g := byAction[a]
-		if len(g) > 1 && len(subjects(p.edits(g))) < 2 {
+		if len(g) > 1 && len(conflict(-1, p.edits(g))) == 0 {
 			out = append(out, g)
 		}
 	}
@@ -150,7 +150,7 @@ func (p *planner) edits(members []int) []Edit {
 }
 
 func (p *planner) variant(show Show, members []int) (Variant, error) {
-	v := Variant{Rcpts: members, Action: p.plan.Decisions[members[0]].Action, Show: show, Edits: oneSubject(p.edits(members))}
+	v := Variant{Rcpts: members, Action: p.plan.Decisions[members[0]].Action, Show: show, Edits: oneOfEach(p.edits(members))}
 	signed, encrypted := p.in.sealed()
 	if signed || encrypted {
 		v.Whole = true
@@ -167,13 +167,14 @@ func (p *planner) variant(show Show, members []int) (Variant, error) {
 	return v, nil
 }
 
-// oneSubject leaves the first of several subjects: the copy is held for that conflict, and a
-// person who releases it anyway gets a neutral subject whatever the order of the rules.
-func oneSubject(edits []Edit) []Edit {
-	seen := false
+// oneOfEach leaves the first of several subjects, and of several signatures: the copy is held
+// for that conflict, and a person who releases it anyway gets the same one whatever the order
+// of the rules.
+func oneOfEach(edits []Edit) []Edit {
+	seen := map[EditKind]bool{}
 	return slices.DeleteFunc(edits, func(e Edit) bool {
-		again := e.Kind == EditSubject && seen
-		seen = seen || e.Kind == EditSubject
+		again := seen[e.Kind] && oneOnly(e.Kind) != ""
+		seen[e.Kind] = true
 		return again
 	})
 }

@@ -15,6 +15,11 @@ const (
 	VerbRemoveIdentifyingHeaders VerbKind = "remove_identifying_headers"
 	VerbNeutralFilenames         VerbKind = "neutral_filenames"
 	VerbCrisisSignature          VerbKind = "crisis_signature"
+	VerbSignature                VerbKind = "signature" // Arg: signature of templates.yaml
+	VerbExpectationLine          VerbKind = "expectation_line"
+	VerbTrimQuotes               VerbKind = "trim_quotes"
+	VerbPseudonymise             VerbKind = "pseudonymise"
+	VerbRemove                   VerbKind = "remove" // Arg: kisses
 	VerbLock                     VerbKind = "lock"
 	VerbHold                     VerbKind = "hold"
 	VerbHoldFor                  VerbKind = "hold_for" // Arg: person
@@ -25,13 +30,8 @@ const (
 
 // The verbs whose machinery is missing in this version: they hold, saying so.
 const (
-	VerbRemoveMetadata  VerbKind = "remove_metadata"
-	VerbSignature       VerbKind = "signature"
-	VerbExpectationLine VerbKind = "expectation_line"
-	VerbPseudonymise    VerbKind = "pseudonymise"
-	VerbTrimQuotes      VerbKind = "trim_quotes"
-	VerbRemove          VerbKind = "remove"
-	VerbLockAs          VerbKind = "lock_as"
+	VerbRemoveMetadata VerbKind = "remove_metadata"
+	VerbLockAs         VerbKind = "lock_as"
 )
 
 // Verb is one thing that a rule does.
@@ -43,18 +43,22 @@ type Verb struct {
 // editRank is the order in which Render applies the edits.
 var editRank = map[EditKind]int{
 	EditNeutralFilenames:         0,
-	EditNeutralFirstLine:         1,
-	EditCrisisSignature:          2,
-	EditSubject:                  3,
-	EditAlias:                    4,
-	EditRemoveIdentifyingHeaders: 5,
+	EditRemoteContent:            1,
+	EditTrimQuotes:               2,
+	EditRemoveKisses:             3,
+	EditPseudonymise:             4,
+	EditNeutralFirstLine:         5,
+	EditExpectationLine:          6,
+	EditSignature:                7,
+	EditCrisisSignature:          8,
+	EditSubject:                  9,
+	EditAlias:                    10,
+	EditRemoveIdentifyingHeaders: 11,
 }
 
 // textEdit reports whether an edit changes what a signature covers: a body, or the fields of
 // a part.
-func textEdit(k EditKind) bool {
-	return k == EditNeutralFirstLine || k == EditCrisisSignature || k == EditNeutralFilenames
-}
+func textEdit(k EditKind) bool { return editRank[k] <= editRank[EditCrisisSignature] }
 
 // mergeEdits puts edits in rank, each once.
 func mergeEdits(lists ...[]Edit) []Edit {
@@ -99,6 +103,12 @@ func (f *Finding) do(v Verb) (missing string) {
 		f.Edits = append(f.Edits, Edit{Kind: EditNeutralFilenames})
 	case VerbCrisisSignature:
 		f.Edits = append(f.Edits, Edit{Kind: EditCrisisSignature})
+	case VerbSignature:
+		f.Edits = append(f.Edits, Edit{Kind: EditSignature, Arg: v.Arg})
+	case VerbExpectationLine:
+		f.Edits = append(f.Edits, Edit{Kind: EditExpectationLine})
+	case VerbRemove:
+		f.Edits = append(f.Edits, Edit{Kind: EditRemoveKisses})
 	case VerbLock, VerbLockAs:
 		f.stricter(Lock)
 	case VerbHold:

@@ -398,6 +398,8 @@ func (c *testCase) sees(l policy.Look, m *mail.Message, texts []string, i int) b
 		return cp.variant.Audience.Discreet && everywhere(crisis)
 	case policy.MarkNeutralFirstLine:
 		return everywhere(templates.FirstLine(cp.variant.Audience.Discreet)[0])
+	case policy.MarkExpectationLine:
+		return everywhere(c.made.snap.Templates.Expectation(cp.variant.Audience.Language))
 	case policy.MarkNeutralFilenames:
 		return neutralFiles(m)
 	case policy.MarkUseAlias:

@@ -83,23 +83,28 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 		return d, nil
 	}
 	_, d.NeutralNames = v.Has(filter.EditNeutralFilenames)
+	_, d.NoKisses = v.Has(filter.EditRemoveKisses)
 	if _, ok := v.Has(filter.EditNeutralFirstLine); ok {
 		d.First = templates.FirstLine(v.Audience.Discreet)
+	}
+	if _, ok := v.Has(filter.EditExpectationLine); ok {
+		d.Signature = append(d.Signature, c.snap.Templates.Expectation(v.Audience.Language))
+	}
+	if name, ok := v.Has(filter.EditSignature); ok {
+		signature, err := c.snap.Templates.Signature(name, c.values())
+		if err != nil {
+			return d, fmt.Errorf("gateway: %w", err)
+		}
+		d.Signature = append(d.Signature, signature...)
 	}
 	if _, ok := v.Has(filter.EditCrisisSignature); ok {
 		crisis := templates.Crisis(c.snap.Crisis, c.crisisFor())
 		// A discreet client's first lines already hold the discreet line: once is enough.
 		if !slices.Contains(d.First, crisis) {
-			d.Signature = []string{crisis}
+			d.Signature = append(d.Signature, crisis)
 		}
 	}
-	if alias, ok := c.alias(); ok {
-		for _, own := range ownAddresses(c.snap, c.sender) {
-			if own != alias {
-				d.Replace = append(d.Replace, mail.Replacement{Old: own.String(), New: alias.String()})
-			}
-		}
-	}
+	d.Replace = c.behindAlias()
 	return d, nil
 }
 
@@ -121,6 +126,47 @@ func (c *copyOf) crisisChange() string {
 		return "emergency number added without crisis lines, because the country or an age is not known or not the same"
 	default:
 		return "emergency number added without crisis lines, because " + missing
+	}
+}
+
+// behindAlias replaces what the alias hides wherever a reader would see it: the sender's own
+// addresses, and the full name as the practice and the mail app write it. A given name alone
+// stays: clients know it.
+func (c *copyOf) behindAlias() []mail.Replacement {
+	alias, ok := c.alias()
+	if !ok {
+		return nil
+	}
+	var out []mail.Replacement
+	for _, own := range ownAddresses(c.snap, c.sender) {
+		if own != alias {
+			out = append(out, mail.Replacement{Old: own.String(), New: alias.String()})
+		}
+	}
+	if c.sender.AliasName == "" {
+		return out
+	}
+	names := []string{c.sender.Name}
+	if len(c.mail.From) == 1 {
+		names = append(names, c.mail.From[0].Name)
+	}
+	for _, name := range names {
+		practice := strings.EqualFold(name, c.snap.Org.Name) || strings.EqualFold(name, c.snap.Org.TextName)
+		if len(strings.Fields(name)) > 1 && !strings.EqualFold(name, c.sender.AliasName) && !practice {
+			out = append(out, mail.Replacement{Old: name, New: c.sender.AliasName})
+		}
+	}
+	return out
+}
+
+// values are what the placeholders of texts for this copy stand for.
+func (c *copyOf) values() templates.Values {
+	return templates.Values{
+		"sender_name": clientName(c.sender),
+		"word":        c.variant.Audience.Word,
+		"practice":    c.snap.Org.TextName,
+		"phone":       c.snap.Org.Phone,
+		"weekday":     c.at.In(c.snap.Location()).Weekday().String(),
 	}
 }
 
@@ -211,12 +257,7 @@ func (c *copyOf) subject() (string, error) {
 	if !ok {
 		return withoutTags(c.mail.Subject), nil
 	}
-	s, err := c.snap.Templates.Subject(name, templates.Values{
-		"sender_name": clientName(c.sender),
-		"word":        c.variant.Audience.Word,
-		"practice":    c.snap.Org.TextName,
-		"weekday":     c.at.In(c.snap.Location()).Weekday().String(),
-	})
+	s, err := c.snap.Templates.Subject(name, c.values())
 	if err != nil {
 		return "", fmt.Errorf("gateway: subject %s: %w", name, err)
 	}
@@ -347,6 +388,12 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditRemoveIdentifyingHeaders), "identifying header fields removed")
 	add(has(filter.EditNeutralFilenames) && !v.Whole && hasFiles(c.mail), "attached files renamed")
 	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
+	add(has(filter.EditRemoteContent), "remote pictures removed")
+	add(has(filter.EditTrimQuotes), "quoted text taken out")
+	add(has(filter.EditRemoveKisses) && c.mail.Kisses(), "kisses taken out")
+	add(has(filter.EditPseudonymise), "names of other clients replaced")
+	add(has(filter.EditExpectationLine), "line added that says whether an answer is expected")
+	add(has(filter.EditSignature), "signature added")
 	if has(filter.EditCrisisSignature) && !v.Whole {
 		out = append(out, c.crisisChange())
 	}

@@ -138,10 +138,7 @@ func find(p *Part) bodies {
 // edit works out the new text of every leaf that changes.
 func (b *builder) edit() error {
 	b.edits, b.dropped = map[*Part]string{}, map[*Part]bool{}
-	rep, err := newReplacer(b.d.Replace)
-	if err != nil {
-		return err
-	}
+	rep := newReplacer(b.d.Replace)
 	anyOwn(b.m.Root, func(p *Part) bool {
 		b.replace(p, rep)
 		return false
@@ -214,10 +211,14 @@ func (b *builder) replace(p *Part, rep *replacer) {
 		return
 	}
 	s := p.Text
-	if p.MediaType == "text/html" {
+	isHTML := p.MediaType == "text/html"
+	if b.d.NoKisses {
+		s = withoutKisses(s, isHTML, isFlowed(p))
+	}
+	if isHTML {
 		s = renameCIDs(rep.html(s), b.cids)
 	} else {
-		s = rep.apply(s)
+		s = rep.plain(s)
 	}
 	if s != p.Text && b.survives(p) {
 		b.edits[p] = s // else what had to go is still there, and the leak check says so

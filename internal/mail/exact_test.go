@@ -29,7 +29,7 @@ func exactEdits() []exactEdit {
 		{"none", Draft{}, map[string]any{}},
 		{"first line", Draft{First: first}, map[string]any{"first": first}},
 		{"crisis lines", Draft{Signature: sign}, map[string]any{"signature": sign}},
-		{"replaced text", Draft{Replace: []Replacement{{"the", "QQNEWQQ"}}}, map[string]any{"replace": []string{"the", "QQNEWQQ"}}},
+		{"replaced text", Draft{Replace: []Replacement{{Old: "the", New: "QQNEWQQ"}}}, map[string]any{"replace": []string{"the", "QQNEWQQ"}}},
 		{"file names", Draft{NeutralNames: true}, map[string]any{"names": true}},
 		{"Content-ID", Draft{Hide: []string{"o"}}, map[string]any{"hide": "o"}},
 	}

@@ -133,14 +133,18 @@ type htmlText struct {
 	broken    bool
 	sawBody   bool
 	beforeEnd bool
+	trace     *shown // where the new text stands in the source; nil: nobody asks
 }
 
 // readHTML reads an HTML text once: what is shown, what is not, what is quoted, and where text
 // can go in. The error says that parts of it cannot be read safely; what was read is there
 // anyway.
-func readHTML(s string) (*htmlText, error) {
+func readHTML(s string) (*htmlText, error) { return traceHTML(s, nil) }
+
+// traceHTML reads an HTML text and notes where its new text stands in the source.
+func traceHTML(s string, trace *shown) (*htmlText, error) {
 	none := place{at: -1, tight: -1}
-	h := &htmlText{src: s, first: none, end: place{len(s), 0, -1}, group: -1, tight: -1, rule: none, cur: shownLine{place: none}}
+	h := &htmlText{src: s, first: none, end: place{len(s), 0, -1}, group: -1, tight: -1, rule: none, cur: shownLine{place: none}, trace: trace}
 	if strings.HasPrefix(s, "\uFEFF") {
 		h.bodyAt = len("\uFEFF")
 	}
@@ -167,7 +171,7 @@ func (h *htmlText) token(t htmlToken) {
 	switch t.kind {
 	case html.TextToken:
 		if h.preN == 0 {
-			h.text(html.UnescapeString(h.src[t.start:t.end]), t.start)
+			h.text(t.start, t.end)
 			return
 		}
 		for at := t.start; at < t.end; {
@@ -175,7 +179,7 @@ func (h *htmlText) token(t htmlToken) {
 			if n == 0 {
 				n = t.end - at
 			}
-			h.text(html.UnescapeString(h.src[at:at+n]), at)
+			h.text(at, at+n)
 			if at += n; h.src[at-1] == '\n' {
 				h.endLine(at, len(h.open))
 			}
@@ -204,7 +208,8 @@ func (h *htmlText) here(at int) place {
 
 func (h *htmlText) inQuote() bool { return h.quoteN > 0 || h.rest }
 
-func (h *htmlText) text(text string, at int) {
+func (h *htmlText) text(at, end int) {
+	text := html.UnescapeString(h.src[at:end])
 	if n := len(h.open); n > 0 && inSet(rawElements, h.open[n-1].name) || h.hiddenN > 0 {
 		h.hidden.WriteString(text)
 		h.hidden.WriteByte('\n')
@@ -222,6 +227,18 @@ func (h *htmlText) text(text string, at int) {
 	h.line.WriteString(text)
 	if !h.inQuote() {
 		h.fresh.WriteString(text)
+		if h.trace != nil {
+			h.trace.add(h.src, at, end)
+		}
+	}
+}
+
+// cutFresh takes back new text that has turned out to be quoted.
+func (h *htmlText) cutFresh(to int) {
+	to = min(to, h.fresh.Len())
+	h.fresh.Truncate(to)
+	if h.trace != nil {
+		h.trace.truncate(to)
 	}
 }
 
@@ -265,7 +282,7 @@ func (h *htmlText) endLine(at, stay int) {
 		return
 	case isQuoted(l.text) && (h.quotedGt || h.preN > 0 && strings.HasPrefix(strings.TrimLeft(l.text, ">")+" ", " ") || h.lead() > 0):
 		h.startQuote(l.place)
-		h.fresh.Truncate(min(l.fresh, h.fresh.Len()))
+		h.cutFresh(l.fresh)
 		h.unsure = h.unsure || l.torn
 		h.span(l.from, l.end)
 		h.quotedGt = true
@@ -307,7 +324,7 @@ func (h *htmlText) startRest(l shownLine) {
 	if h.first.at < 0 {
 		h.first = p
 	}
-	h.fresh.Truncate(min(l.fresh, h.fresh.Len()))
+	h.cutFresh(l.fresh)
 	h.unsure = h.unsure || l.torn
 	h.rest, h.from = true, p
 	h.from.depth = min(p.depth, len(h.open))
@@ -339,7 +356,7 @@ func (h *htmlText) startQuote(p place) {
 	if n > 0 {
 		lines := h.prev[len(h.prev)-n:]
 		p = lines[0].place
-		h.fresh.Truncate(min(lines[0].fresh, h.fresh.Len()))
+		h.cutFresh(lines[0].fresh)
 		for _, l := range lines {
 			h.unsure = h.unsure || l.torn
 			h.span(l.from, l.end)
@@ -466,6 +483,9 @@ func (h *htmlText) newline() {
 	h.visible.WriteByte('\n')
 	if !h.inQuote() {
 		h.fresh.WriteByte('\n')
+		if h.trace != nil {
+			h.trace.gap("\n")
+		}
 	}
 }
 

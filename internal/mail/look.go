@@ -2,6 +2,7 @@ package mail
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -151,53 +152,90 @@ func cssFetches(css string) bool {
 
 // kissesAtEnd are kisses that end a line: an x or more, in capitals or not, with hugs between,
 // or the pictures of them. A single x needs a space or a full stop before it.
-var kissesAtEnd = regexp.MustCompile(`(?:^|[\s,.!?;:)*~-])(?:[ \t]*(?:[xX]|[xX][xXoO]*[xX]|[xX][oO](?:[xX][oO])*|[oO][xX](?:[oO][xX])+|\x{1F48B}|\x{1F618}|\x{1F617}|\x{1F619}|\x{1F61A})\x{FE0F}?)+[ \t.!~*]*$`)
+var kissesAtEnd = regexp.MustCompile(`(?:^|[\s\x{a0},.!?;:)*~-])(?:[ \t\x{a0}]*(?:[xX]|[xX][xXoO]*[xX]|[xX][oO](?:[xX][oO])*|[oO][xX](?:[oO][xX])+|\x{1F48B}|\x{1F618}|\x{1F617}|\x{1F619}|\x{1F61A})\x{FE0F}?)+[ \t\x{a0}.!~*]*$`)
 
 // sums says that an x at the end of a line is a letter or a sign after all: "4 x", "solve for x".
-var sums = regexp.MustCompile(`(?i)(?:[0-9=+*/<>-]|\b(?:for|of|the|is|letter|variable|axis|factor|generation|gen|and|or|by|type|class|malcolm|mac os|version|chromosome|fragile|vitamin|brand|mr|mrs|ms|dr))[ \t]+x[ \t.!]*$`)
+var sums = regexp.MustCompile(`(?i)(?:[0-9=+*/<>-]|\b(?:for|of|the|is|letter|variable|axis|factor|generation|gen|and|or|by|type|class|malcolm|mac os|version|chromosome|fragile|vitamin|brand|mr|mrs|ms|dr))[ \t\x{a0}]+x[ \t\x{a0}.!]*$`)
+
+// blanks are what stands between words on a line.
+const blanks = " \t\u00a0"
 
 // kissLines is how many lines with text at the end of a text may hold kisses: a name and what
 // stands below it may follow.
 const kissLines = 6
 
-// kisses returns the byte ranges of the kisses at the end of a text, in order.
+// kisses returns the byte ranges of the kisses at the end of a text, in order. Lines that are
+// nothing but kisses do not count as lines with text.
 func kisses(text string) []Range {
 	var out []Range
 	end, seen := len(text), 0
 	for end >= 0 && seen < kissLines {
 		start := strings.LastIndexByte(text[:end], '\n') + 1
-		line := strings.TrimRight(text[start:end], "\r \t")
-		if strings.TrimSpace(line) != "" {
+		line := strings.TrimRight(text[start:end], "\r"+blanks)
+		left := line
+		if r, ok := kissIn(line); ok {
+			out = append(out, Range{int64(start) + r.Start, int64(start) + r.End})
+			left = line[:r.Start]
+		}
+		if strings.TrimSpace(left) != "" {
 			seen++
-			if r, ok := kissIn(line); ok {
-				out = append([]Range{{int64(start) + r.Start, int64(start) + r.End}}, out...)
-			}
 		}
 		end = start - 1
 	}
+	slices.Reverse(out)
 	return out
 }
 
+// kissIn returns where the kisses at the end of a line stand.
 func kissIn(line string) (Range, bool) {
 	const longest = 200 // nobody needs more of a line to see how it ends
 	cut := max(0, len(line)-longest)
 	tail := line[cut:]
-	m := kissesAtEnd.FindStringIndex(tail)
-	if m == nil || sums.MatchString(tail) {
+	left := tail
+	for {
+		m := kissesAtEnd.FindStringIndex(left)
+		if m == nil || sums.MatchString(left) {
+			break
+		}
+		// The mark before the kisses stays: "See you. xx" becomes "See you."
+		at := m[0]
+		for at < m[1] && strings.IndexByte(",.!?;:)*~-", left[at]) >= 0 {
+			at++
+		}
+		at = len(strings.TrimRight(left[:at], blanks))
+		if at == len(left) {
+			break
+		}
+		left = left[:at]
+	}
+	if len(left) == len(tail) {
 		return Range{}, false
 	}
-	// The mark before the kisses stays: "See you. xx" becomes "See you."
-	at := m[0]
-	for at < m[1] && strings.IndexByte(",.!?;:)*~-", tail[at]) >= 0 {
-		at++
-	}
-	for at > 0 && (tail[at-1] == ' ' || tail[at-1] == '\t') {
-		at--
-	}
-	return Range{int64(cut + at), int64(cut + m[1])}, true
+	return Range{int64(cut + len(left)), int64(len(line))}, true
 }
 
 // Kisses reports whether the new text ends with kisses.
 func (m *Message) Kisses() bool {
 	return anyOwn(m.Root, func(p *Part) bool { return isTextBody(p) && len(kisses(freshText(p))) > 0 })
+}
+
+// withoutKisses takes the kisses out of the new text of a leaf, and nothing else. It takes the
+// text of the leaf as it is so far.
+func withoutKisses(text string, isHTML, flowed bool) string {
+	var fresh shown
+	if isHTML {
+		_, _ = traceHTML(text, &fresh) // what cannot be read is not changed
+	} else {
+		at := 0
+		for q := range quoted(text, flowed) {
+			fresh.put(text[at:q.start], at, q.start, true)
+			at = q.end
+		}
+		fresh.put(text[at:], at, len(text), true)
+	}
+	var all []change
+	for _, r := range kisses(fresh.text.String()) {
+		all = append(all, fresh.change(int(r.Start), int(r.End), "")...)
+	}
+	return applyChanges(text, all)
 }

@@ -142,14 +142,14 @@ func TestCharsets(t *testing.T) {
 
 func TestReplace(t *testing.T) {
 	t.Parallel()
-	d := Draft{Replace: []Replacement{{"maya@trauma.example", "hello@wh.example"}, {"07700 900123", "the office"}}}
+	d := Draft{Replace: []Replacement{{Old: "maya@trauma.example", New: "hello@wh.example"}, {Old: "07700 900123", New: "the office"}}}
 	m := edited(t, topFields+"\nWrite to MAYA@Trauma.example, not xmaya@trauma.example or maya@trauma.example.org.\nRing 07700\n900123 or 07700 9001234.\n", d)
 	want := "Write to hello@wh.example, not xmaya@trauma.example or maya@trauma.example.org.\r\nRing the office or 07700 9001234.\r\n"
 	if m.Root.Text != want {
 		t.Errorf("%q", m.Root.Text)
 	}
 	m = edited(t, topFields+"Content-Type: text/html\n\n<p title=\"maya@trauma.example\">Hi &amp; <a href=\"mailto:maya@trauma.example?subject=x\">maya@trauma.example</a>, maya@trauma.example &lt;&gt;</p><script>maya@trauma.example</script>\n", d)
-	want = "<p title=\"maya@trauma.example\">Hi &amp; <a href=\"mailto:hello@wh.example?subject=x\">hello@wh.example</a>, hello@wh.example &lt;&gt;</p><script>maya@trauma.example</script>\r\n"
+	want = "<p title=\"hello@wh.example\">Hi &amp; <a href=\"mailto:hello@wh.example?subject=x\">hello@wh.example</a>, hello@wh.example &lt;&gt;</p><script>maya@trauma.example</script>\r\n"
 	if m.Root.Text != want {
 		t.Errorf("%q", m.Root.Text)
 	}
@@ -483,7 +483,7 @@ func (o *oneByte) Read(p []byte) (int, error) {
 func checkLoop(t testing.TB, b []byte) {
 	t.Helper()
 	m := parseBytes(t, b)
-	for _, d := range []Draft{{}, {Whole: true}, {First: []string{firstLine}, Signature: []string{signLine, crisisLine}, Replace: []Replacement{{"hello", "bye"}}, Hide: []string{"a"}}} {
+	for _, d := range []Draft{{}, {Whole: true}, {First: []string{firstLine}, Signature: []string{signLine, crisisLine}, Replace: []Replacement{{Old: "hello", New: "bye"}}, Hide: []string{"a"}}} {
 		out, err := writeBytes(t, m, d)
 		if err != nil {
 			continue

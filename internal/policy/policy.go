@@ -87,9 +87,11 @@ type loader struct {
 	roleNodes map[string]value // contacts by role: checked when the people are known
 	aliases   map[string]bool  // people with an address that clients see
 	subjects  map[string]value
-	ruleLines map[string]int
-	usesAlias []value
-	usesLines []value // crisis_signature
+	// signatures are those of templates.yaml by name.
+	signatures map[string]value
+	ruleLines  map[string]int
+	usesAlias  []value
+	usesLines  []value // crisis_signature
 }
 
 // Load reads and checks all policy files in fsys. The error is [Problems] and lists
@@ -100,7 +102,7 @@ func load(fsys fs.FS, seen func(what, key string)) (*Snapshot, error) {
 	l := &loader{
 		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
 		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},
-		subjects: map[string]value{}, ruleLines: map[string]int{},
+		subjects: map[string]value{}, signatures: map[string]value{}, ruleLines: map[string]int{},
 		s: &Snapshot{loc: time.UTC, names: map[string]string{}, people: map[string]int{}, systems: map[string]int{},
 			bySignIn: map[string]string{}, senders: map[string]filter.Sender{}, may: map[string]map[string]bool{}, own: map[string]bool{}},
 	}

@@ -368,6 +368,7 @@ func TestVocabulary(t *testing.T) {
 	load := func(when, do string) (*Snapshot, error) {
 		m := withoutTests(t)
 		m[fileMail] = &fstest.MapFile{Mode: 0o644, Data: fmt.Appendf(nil, "rules:\n  - {name: A rule, id: a-rule, when: {%s}, do: [%s]}\n", when, do)}
+		m[fileTemplates].Data = append(slices.Clone(m[fileTemplates].Data), "signatures: {short: \"((practice)), ((phone))\"}\n"...)
 		return Load(m)
 	}
 	for _, c := range conditions() {

@@ -395,6 +395,11 @@ func (r *ruleReader) argument(vb verb, v value) (string, bool) {
 			v.report("templates.yaml has no subject called %s", didYouMean(s, r.l.subjectNames()), quote(s))
 			return "", false
 		}
+	case aSignature:
+		if _, known := r.l.signatures[s]; !known && r.l.readable[fileTemplates] {
+			v.report("templates.yaml has no signature called %s", r.l.noSignature(s), quote(s))
+			return "", false
+		}
 	case aPerson, aPersonOrRole:
 		known := r.l.personIDs()
 		if vb.arg == aPersonOrRole {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,49 +44,76 @@ func (l *loader) readTemplates(v value) {
 			v.report("this version sends no texts, so it cannot use %s", "take this key out until a version that sends texts is installed", quote(key))
 		}}
 	}
+	var src templates.Sources
+	at := map[string]value{} // where each key stands
+	set := func(name string, read func(v value)) func(v value) {
+		return func(v value) { at[name] = v; read(v) }
+	}
 	v.keys("templates.yaml",
-		field{"subjects", true, func(v value) { l.readSubjects(v) }},
+		field{"subjects", true, set("subjects", func(v value) { src.Subjects = l.namedTexts(v, "subject", l.subjects) })},
+		field{"signatures", false, set("signatures", func(v value) { src.Signatures = l.namedTexts(v, "signature", l.signatures) })},
+		field{"expectation_line", false, set("expectation_line", func(v value) {
+			if s, ok := v.text("expectation_line"); ok && len([]rune(s)) > 300 {
+				v.report("the expectation line is longer than 300 characters", "one sentence is enough")
+			} else if ok {
+				src.Expectation = s
+			}
+		})},
 		later("sms"), later("whatsapp"))
-}
-
-func (l *loader) readSubjects(v value) {
-	if !v.keysFree("subjects") {
-		l.readable[fileTemplates] = false
+	if len(src.Subjects)+len(src.Signatures) == 0 && src.Expectation == "" {
 		return
 	}
-	texts := map[string]string{}
-	for key, val := range v.pairs("subjects") {
-		name, ok := key.name("the name of a subject")
-		if !ok {
-			continue
-		}
-		s, ok := val.text("a subject")
-		l.subjects[name] = val // known, even if something is wrong with it
-		if !ok {
-			continue
-		}
-		if n := len([]rune(s)); n > 120 {
-			val.report("this subject is longer than 120 characters", "a lock screen shows about 40")
-			continue
-		}
-		texts[name] = s
-	}
-	if len(texts) == 0 {
-		return
-	}
-	set, problems := templates.New(texts)
+	made, problems := templates.New(src)
 	for _, p := range problems {
-		at := v
-		if n, ok := l.subjects[p.Name]; ok {
-			at = n
+		where := at[p.Of]
+		if n, ok := map[string]map[string]value{"subjects": l.subjects, "signatures": l.signatures}[p.Of][p.Name]; ok {
+			where = n
 		}
 		fix := p.Fix
 		if fix == "" {
 			fix = "a placeholder begins with (( and ends with )), for example ((word))"
 		}
-		at.report("%s", fix, strings.TrimSpace(p.Text))
+		where.report("%s", fix, strings.TrimSpace(p.Text))
 	}
-	l.s.Templates = set
+	l.s.Templates = made
+}
+
+// namedTexts reads texts by name. known takes every name, even of a text that is wrong.
+func (l *loader) namedTexts(v value, what string, known map[string]value) map[string]string {
+	if !v.keysFree(what + "s") {
+		l.readable[fileTemplates] = false
+		return nil
+	}
+	limit, why := 120, "a lock screen shows about 40"
+	if what == "signature" {
+		limit, why = 2000, "nobody reads more"
+	}
+	texts := map[string]string{}
+	for key, val := range v.pairs(what + "s") {
+		name, ok := key.name("the name of a " + what)
+		if !ok {
+			continue
+		}
+		s, ok := val.text("a " + what)
+		known[name] = val
+		if !ok {
+			continue
+		}
+		if n := len([]rune(s)); n > limit {
+			val.report("this %s is longer than %d characters", why, what, limit)
+			continue
+		}
+		texts[name] = s
+	}
+	return texts
+}
+
+// noSignature says what to do about a signature that is not there.
+func (l *loader) noSignature(name string) string {
+	if len(l.signatures) == 0 {
+		return `add signatures to templates.yaml, for example signatures: {` + name + `: "((practice)), ((phone))"}`
+	}
+	return didYouMean(name, slices.Sorted(maps.Keys(l.signatures)))
 }
 
 // readCrisis reads crisis-lines.yaml.

@@ -103,11 +103,12 @@ const (
 	MarkNeutralFirstLine = "neutral_first_line" // the neutral line comes before the sender's text
 	MarkUseAlias         = "use_alias"          // From is the address that clients see
 	MarkDiscreetLine     = "discreet_line"      // the discreet line, and no crisis lines
+	MarkExpectationLine  = "expectation_line"   // the line that says whether an answer is expected
 	MarkNeutralFilenames = "neutral_filenames"  // files are attached, and none has a telling name
 )
 
 func marks() []string {
-	return []string{MarkCrisisSignature, MarkNeutralFirstLine, MarkUseAlias, MarkDiscreetLine, MarkNeutralFilenames}
+	return []string{MarkCrisisSignature, MarkNeutralFirstLine, MarkUseAlias, MarkDiscreetLine, MarkExpectationLine, MarkNeutralFilenames}
 }
 
 // testFile reads one file of tests.

@@ -6,9 +6,9 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -76,58 +76,124 @@ func (t text) render(v Values) (string, error) {
 
 // Problem is what is wrong with one template.
 type Problem struct {
+	Of   string // where it stands: subjects, signatures, expectation_line
 	Name string // the template's
 	Text string
 	Fix  string
 }
 
-// subjectPlaceholders are what a subject may use. Nothing in them names a client.
-var subjectPlaceholders = [...]string{"practice", "sender_name", "weekday", "word"}
+// What the texts may use. Nothing in it names a client.
+const (
+	subjectPlaceholders   = " practice sender_name weekday word "
+	signaturePlaceholders = " phone practice sender_name "
+)
 
 // NoWord is the subject for a client with whom no recognition word was agreed.
 const NoWord = "no-word"
 
-// Set holds the subjects of one snapshot of the policies.
-type Set struct {
-	subjects map[string]text
+// Sources are the texts as the practice wrote them.
+type Sources struct {
+	Subjects    map[string]string
+	Signatures  map[string]string // paragraphs are parted by an empty line
+	Expectation string            // empty: ours
 }
 
-// New parses the subjects and reports everything that is wrong with them.
-func New(subjects map[string]string) (*Set, []Problem) {
-	s := &Set{subjects: map[string]text{}}
+// Set holds the subjects, signatures and lines of one snapshot of the policies.
+type Set struct {
+	subjects    map[string]text
+	signatures  map[string][]text // by paragraph
+	expectation string
+}
+
+// New parses the texts and reports everything that is wrong with them.
+func New(src Sources) (*Set, []Problem) {
+	s := &Set{subjects: map[string]text{}, signatures: map[string][]text{}}
 	var out []Problem
-	for name, raw := range subjects {
-		add := func(fix, format string, args ...any) {
-			out = append(out, Problem{Name: name, Text: fmt.Sprintf(format, args...), Fix: fix})
+	for name, raw := range src.Subjects {
+		t, problems := parseSubject(name, raw)
+		s.subjects[name] = t
+		out = append(out, problems...)
+	}
+	for name, raw := range src.Signatures {
+		ts, problems := parseSignature(name, raw)
+		s.signatures[name] = ts
+		out = append(out, problems...)
+	}
+	s.expectation = strings.Join(strings.Fields(src.Expectation), " ")
+	if strings.Contains(s.expectation, "((") || strings.Contains(s.expectation, "))") {
+		out = append(out, Problem{Of: "expectation_line", Text: "the expectation line has no placeholders", Fix: "write the words themselves"})
+	}
+	slices.SortFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Of, b.Of), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Text, b.Text))
+	})
+	return s, out
+}
+
+func parseSubject(name, raw string) (text, []Problem) {
+	var out []Problem
+	add := func(fix, format string, args ...any) {
+		out = append(out, Problem{Of: "subjects", Name: name, Text: fmt.Sprintf(format, args...), Fix: fix})
+	}
+	t, err := parse(raw)
+	if err != nil {
+		add("", "%s", err)
+		return t, out
+	}
+	for _, n := range t.names {
+		if !strings.Contains(subjectPlaceholders, " "+n+" ") {
+			add("a subject may use ((sender_name)), ((word)), ((practice)) and ((weekday))", "unknown placeholder ((%s))", n)
 		}
-		t, err := parse(raw)
+	}
+	if name == NoWord && t.needs("word") {
+		add("take ((word)) out", "the subject for clients without a word uses ((word))")
+	}
+	if strings.TrimSpace(raw) == "" {
+		add(`write one, for example "Hello"`, "the subject is empty")
+	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		add("write it on one line", "the subject holds a line break or a control character")
+	}
+	return t, out
+}
+
+// parseSignature parses a signature paragraph by paragraph.
+func parseSignature(name, raw string) ([]text, []Problem) {
+	var ts []text
+	var out []Problem
+	add := func(fix, format string, args ...any) {
+		out = append(out, Problem{Of: "signatures", Name: name, Text: fmt.Sprintf(format, args...), Fix: fix})
+	}
+	for _, p := range paragraphs(raw) {
+		t, err := parse(p)
 		if err != nil {
 			add("", "%s", err)
 			continue
 		}
 		for _, n := range t.names {
-			if !slices.Contains(subjectPlaceholders[:], n) {
-				add("a subject may use ((sender_name)), ((word)), ((practice)) and ((weekday))", "unknown placeholder ((%s))", n)
+			if !strings.Contains(signaturePlaceholders, " "+n+" ") {
+				add("a signature may use ((sender_name)), ((practice)) and ((phone))", "unknown placeholder ((%s))", n)
 			}
 		}
-		if name == NoWord && t.needs("word") {
-			add("take ((word)) out", "the subject for clients without a word uses ((word))")
-		}
-		if strings.TrimSpace(raw) == "" {
-			add(`write one, for example "Hello"`, "the subject is empty")
-		}
-		if strings.ContainsFunc(raw, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-			add("write it on one line", "the subject holds a line break or a control character")
-		}
-		s.subjects[name] = t
+		ts = append(ts, t)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Name != out[j].Name {
-			return out[i].Name < out[j].Name
+	if len(ts)+len(out) == 0 {
+		add(`write one, for example "((practice)), ((phone))"`, "the signature is empty")
+	}
+	return ts, out
+}
+
+// paragraphs parts a text at its empty lines; each paragraph becomes one line.
+func paragraphs(s string) []string {
+	var out []string
+	var lines []string
+	for line := range strings.Lines(s + "\n\n") {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			lines = append(lines, line)
+		} else if len(lines) > 0 {
+			out, lines = append(out, strings.Join(lines, " ")), nil
 		}
-		return out[i].Text < out[j].Text
-	})
-	return s, out
+	}
+	return out
 }
 
 // HasSubject reports whether there is a subject of that name.
@@ -150,4 +216,39 @@ func (s *Set) Subject(name string, v Values) (string, error) {
 		return "", fmt.Errorf("subject %s: %w", name, err)
 	}
 	return out, nil
+}
+
+// Signature renders a signature as paragraphs.
+func (s *Set) Signature(name string, v Values) ([]string, error) {
+	ts, ok := s.signatures[name]
+	if !ok {
+		return nil, fmt.Errorf("no signature is called %q", name)
+	}
+	var out []string
+	for _, t := range ts {
+		p, err := t.render(v)
+		if err != nil {
+			return nil, fmt.Errorf("signature %s: %w", name, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// What says that no answer is waited for, in the languages of our practices.
+const (
+	expectationEnglish = "You do not need to answer this email unless it asks you to."
+	expectationWelsh   = "Nid oes angen i chi ateb yr e-bost hwn oni bai ei fod yn gofyn i chi wneud hynny."
+)
+
+// Expectation returns the line that says whether an answer is expected, in the language of
+// its reader (BCP 47) where it is ours.
+func (s *Set) Expectation(language string) string {
+	switch lang, _, _ := strings.Cut(strings.ToLower(language), "-"); {
+	case s != nil && s.expectation != "":
+		return s.expectation
+	case lang == "cy":
+		return expectationWelsh
+	}
+	return expectationEnglish
 }

@@ -9,7 +9,7 @@ import (
 
 func TestSubjects(t *testing.T) {
 	t.Parallel()
-	s, problems := New(map[string]string{"neutral-default": "Hello from ((sender_name)) - ((word))", "about": "About ((weekday)) - ((word))", "no-word": "Hello", "plain": "A note for you"})
+	s, problems := New(Sources{Subjects: map[string]string{"neutral-default": "Hello from ((sender_name)) - ((word))", "about": "About ((weekday)) - ((word))", "no-word": "Hello", "plain": "A note for you"}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -29,7 +29,7 @@ func TestSubjects(t *testing.T) {
 	if _, err := s.Subject("other", v); err == nil || s.HasSubject("other") || !s.HasSubject("about") {
 		t.Error("an unknown subject")
 	}
-	bare, _ := New(map[string]string{"w": "((word))"})
+	bare, _ := New(Sources{Subjects: map[string]string{"w": "((word))"}})
 	if got, _ := bare.Subject("w", nil); got != "Hello" {
 		t.Errorf("without no-word: %q", got)
 	}
@@ -37,7 +37,7 @@ func TestSubjects(t *testing.T) {
 
 func TestProblemsAreFoundAtLoad(t *testing.T) {
 	t.Parallel()
-	_, problems := New(map[string]string{"a": "Hi ((client_name))", "b": "Hi ((word", "c": "Hi word))", "d": "Hi ((a b))", "e": "  ", "no-word": "Hi ((word))", "f": "a\r\nBcc: x"})
+	_, problems := New(Sources{Subjects: map[string]string{"a": "Hi ((client_name))", "b": "Hi ((word", "c": "Hi word))", "d": "Hi ((a b))", "e": "  ", "no-word": "Hi ((word))", "f": "a\r\nBcc: x"}})
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "no-word"} {
 		found := false
 		for _, p := range problems {
@@ -51,7 +51,7 @@ func TestProblemsAreFoundAtLoad(t *testing.T) {
 
 func TestValuesCannotBreakOut(t *testing.T) {
 	t.Parallel()
-	s, _ := New(map[string]string{"x": "Hi ((word))"})
+	s, _ := New(Sources{Subjects: map[string]string{"x": "Hi ((word))"}})
 	for _, bad := range []string{"a\r\nBcc: b", "a\nb", "a\x00", "a\u2028b", "\xff"} {
 		if got, err := s.Subject("x", Values{"word": bad}); err == nil {
 			t.Errorf("%q rendered as %q", bad, got)
@@ -85,7 +85,7 @@ func FuzzNew(f *testing.F) {
 	f.Add("Hello from ((sender_name)) - ((word))", "x")
 	f.Add("(((((", "))")
 	f.Fuzz(func(t *testing.T, raw, word string) {
-		s, problems := New(map[string]string{"x": raw})
+		s, problems := New(Sources{Subjects: map[string]string{"x": raw}})
 		if len(problems) > 0 {
 			return
 		}
