@@ -93,7 +93,7 @@ func TestManagerIsToldOfMissingFacts(t *testing.T) {
 			if n.To[0].Address.LocalPart != "sam" {
 				t.Errorf("a notice to %v", n.To)
 			}
-			first, _, _ := strings.Cut(strings.TrimSpace(n.NewText()), "\n\n")
+			first, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(n.NewText()), "\r", ""), "\n\n")
 			told = append(told, strings.Join(strings.Fields(first), " "))
 		}
 		slices.Sort(told)
