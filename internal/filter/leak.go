@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"slices"
@@ -411,6 +412,10 @@ type partSearch struct {
 	names      []finder // one a layer of the register
 	spelled    []finder // of the text with its umlauts spelled out
 	last       [3][]byte
+	at         int                // words read
+	codes      [4]shortCode       // the last ones
+	lastName   []byte             // of a foreign client
+	nameAt     int                // the word with which it ended
 	judged     map[string]bool    // looked at already: names of many, and numbers
 	named      map[int32]bool     // foreign clients whose full name stands here
 	told       map[int32]channels // foreign clients of whom something else stands here
@@ -423,7 +428,7 @@ type partSearch struct {
 type channels uint32
 
 func (l *leaks) part(path string, offset int64) *partSearch {
-	p := &partSearch{l: l, path: path, offset: offset, dates: dates{-1, -1}, esc: dates{-1, -1}}
+	p := &partSearch{l: l, path: path, offset: offset, dates: dates{-1, -1}, esc: dates{-1, -1}, nameAt: -2 * nearName}
 	if l.in.Watch != nil {
 		p.names = l.in.Watch.finders()
 	}
@@ -469,6 +474,7 @@ func (p *partSearch) read(t string, when *dates) {
 	for k := range p.last {
 		p.last[k] = p.last[k][:0]
 	}
+	p.at += 2 * nearName // no text lies near another
 }
 
 // word takes the next word of a text, and looks for names that end with it.
@@ -477,9 +483,48 @@ func (p *partSearch) word(w []byte) {
 		p.names[k].word(w, p.name)
 	}
 	p.middle(w)
+	p.code(w)
 	oldest := p.last[2]
 	p.last[2], p.last[1] = p.last[1], p.last[0]
 	p.last[0] = append(oldest[:0], w[:min(len(w), maxNameWord)]...)
+}
+
+// nearName is how many words a short code may stand from the name: "Cleo Brown (17)".
+const nearName = 3
+
+// shortCode is a code that is an ordinary word or number elsewhere, and where it stands.
+type shortCode struct {
+	word    int
+	clients []int32
+}
+
+// code looks for short codes, and for the name before one.
+func (p *partSearch) code(w []byte) {
+	p.at++
+	if !p.l.in.Watch.likeShortCode(w) {
+		return
+	}
+	clients := p.l.find(byShortCode, w)
+	if len(clients) == 0 {
+		return
+	}
+	c := shortCode{p.at, slices.Clone(clients)}
+	copy(p.codes[:], p.codes[1:])
+	p.codes[len(p.codes)-1] = c
+	if p.at-p.nameAt <= nearName+1 {
+		p.matchCode(p.lastName, c)
+	}
+}
+
+// matchCode looks whether the code is that of somebody with the name.
+func (p *partSearch) matchCode(name []byte, code shortCode) {
+	for _, i := range code.clients {
+		for _, words := range p.l.in.Watch.client(i).names {
+			if slices.Contains(nameForms(strings.Fields(words)), string(name)) {
+				p.l.note(leakNameCode, p.path, p.offset)
+			}
+		}
+	}
 }
 
 // maxNameWord bounds what is kept of a word that could be of a name.
@@ -529,6 +574,12 @@ func (p *partSearch) tells(clients []int32, alone, named channel) {
 		l.note(alone, p.path, p.offset)
 		return
 	}
+	p.hints(clients, named)
+}
+
+// hints remembers what tells who somebody is only beside the name.
+func (p *partSearch) hints(clients []int32, named channel) {
+	l := p.l
 	for _, i := range clients {
 		if l.own[i] {
 			continue
@@ -547,7 +598,16 @@ func (p *partSearch) tells(clients []int32, alone, named channel) {
 func (p *partSearch) name(name []byte) bool {
 	l := p.l
 	clients := l.find(byName, name)
-	if p.again(byName, name, len(clients)) || !l.foreign(clients) || l.names[string(name)] {
+	if !l.foreign(clients) || l.names[string(name)] {
+		return true
+	}
+	p.lastName, p.nameAt = append(p.lastName[:0], name...), p.at+1
+	for _, c := range p.codes {
+		if c.word > 0 && p.at-c.word <= nearName+bytes.Count(name, []byte{' '}) {
+			p.matchCode(name, c)
+		}
+	}
+	if p.again(byName, name, len(clients)) {
 		return true
 	}
 	for _, i := range clients {

@@ -123,7 +123,8 @@ func TestANameWithSomethingElse(t *testing.T) {
 	at := func(s string) []mail.Address { return []mail.Address{addr(t, s)} }
 	reg := append(register(t),
 		Client{Ref: "C-0500", Name: "Flo Green", Email: append(at("flo@example.net"), addr(t, "family@example.net")), Mobile: []string{"+447700900555"}, Practitioner: "sam"},
-		Client{Ref: "C-0501", Name: "Gus Green", Email: append(at("gus@example.net"), addr(t, "family@example.net")), Mobile: []string{"+447700900555"}, Practitioner: "sam"})
+		Client{Ref: "C-0501", Name: "Gus Green", Email: append(at("gus@example.net"), addr(t, "family@example.net")), Mobile: []string{"+447700900555"}, Practitioner: "sam"},
+		Client{Ref: "17", Name: "Hal Green", Mobile: []string{"+442079460123"}, Practitioner: "sam"})
 	env, facts := envelopeOf(t, reg, "flo@example.net")
 	for body, want := range map[string]string{
 		"Gus Green":                                  "name_alone",
@@ -133,7 +134,16 @@ func TestANameWithSomethingElse(t *testing.T) {
 		"Gus Green, family@example.net":              "name_mailbox",
 		"family@example.net is that of Gus T. Green": "name_mailbox",
 		"Gus Green C-0501":                           "code name_alone",
-		"Flo Green 07700 900555":                     "",
+		"Hal Green 17":                               "name_code",
+		"17: Hal Green":                              "name_code",
+		"Green, Hal (our number 17)":                 "name_code",
+		"Hal Green came with a dog and 17 cats":      "name_alone",
+		"Hal Green and 18 others":                    "name_alone",
+		"176 people":                                 "",
+		"Hal Green, 7946 0123":                       "name_phone",
+		"7946 0123":                                  "",
+
+		"Flo Green 07700 900555": "",
 	} {
 		var got []string
 		for _, f := range CheckLeaks(LeakInput{Mail: parse(t, strings.Replace(out("", body), "anna@", "x@", 1)), Watch: NewWatch(reg), Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne}}) {
@@ -351,7 +361,7 @@ func TestReasonsNeverShowWhatWasSeen(t *testing.T) {
 func TestSameNumber(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]bool{"447700900123": true, "07700900123": true, "7700900123": true, "00447700900123": true, "4407700900123": true,
-		"700900123": true, "70090012": false, "17700900123": false, "07700900124": false, "": false} {
+		"700900123": false, "70090012": false, "00900123": false, "17700900123": false, "07700900124": false, "": false} {
 		if got := sameNumber(s, "447700900123"); got != want {
 			t.Errorf("%s: %v", s, got)
 		}

@@ -183,13 +183,17 @@ func (p *partSearch) number(run []byte, starts []int) {
 		if slices.ContainsFunc(l.phones, func(own string) bool { return sameOwnNumber(written, own) }) {
 			l.note(leakSenderPhone, p.path, p.offset)
 		}
-		var same []int32
+		var same, alike []int32
 		for _, i := range clients {
-			if slices.ContainsFunc(l.in.Watch.client(i).phones, func(d string) bool { return sameNumber(written, d) }) {
+			phones := l.in.Watch.client(i).phones
+			if slices.ContainsFunc(phones, func(d string) bool { return sameNumber(written, d) }) {
 				same = append(same, i)
+			} else if slices.ContainsFunc(phones, func(d string) bool { return endOf(written, d) }) {
+				alike = append(alike, i)
 			}
 		}
 		p.tells(same, leakPhone, leakNamePhone)
+		p.hints(alike, leakNamePhone)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestRawFindsWhatStandsThere(t *testing.T) {
 	t.Parallel()
 	env, facts := envelope(t, "anna@example.org", "ben@example.org")
 	local := strings.Repeat("fay.", 15) + "fay"
-	clients := append(register(t), Client{Ref: "C-0400", Mobile: []string{"+441632960999"}, Email: []mail.Address{addr(t, local+"@example.com")}})
+	clients := append(register(t), Client{Ref: "C-0400", Mobile: []string{"+4532960999"}, Email: []mail.Address{addr(t, local+"@example.com")}})
 	in := LeakInput{Mail: parse(t, out("", "x")), Watch: NewWatch(clients), Env: env, Facts: facts,
 		Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}}
 	pieces := []string{"anna@example.org", "Ben@Example.org", "cleo@example.net", "maya@willowhouse.example", "@", "a@b", "home@example.net.example", `"ben"@example.org`,

@@ -66,15 +66,16 @@ func (w *Watch) Refs() []string {
 
 // layer is some clients, compiled, and the codes of those who are gone.
 type layer struct {
-	clients   []watched
-	refs      map[string]int32 // by code; -1: gone
-	gone      int
-	by        [lookups]index
-	domains   map[string]bool // of the mailboxes, folded: most addresses are looked at no further
-	codeParts int             // most pieces that a code has
-	codeShape shapes
-	nameSet   phrases // its has is that of the index by name
-	births    map[day]bool
+	clients    []watched
+	refs       map[string]int32 // by code; -1: gone
+	gone       int
+	by         [lookups]index
+	domains    map[string]bool // of the mailboxes, folded: most addresses are looked at no further
+	codeParts  int             // most pieces that a code has
+	codeShape  shapes
+	shortShape shapes
+	nameSet    phrases // its has is that of the index by name
+	births     map[day]bool
 
 	givens     map[string]bool // first words of names
 	givenShape shapes
@@ -84,10 +85,11 @@ type layer struct {
 type lookup uint8
 
 const (
-	byMailbox lookup = iota // folded address
-	byPhone                 // last digits, see phoneKey
-	byCode                  // folded
-	byName                  // folded words; first and last name as one word as well
+	byMailbox   lookup = iota // folded address
+	byPhone                   // last digits, see phoneKey
+	byCode                    // folded
+	byShortCode               // folded: one that could be an ordinary word or number
+	byName                    // folded words; first and last name as one word as well
 	lookups
 )
 
@@ -189,7 +191,12 @@ func (l *layer) add(i int32) {
 	for _, d := range k.phones {
 		l.by[byPhone].put(phoneKey(d), i)
 	}
-	if code := fold(strings.TrimSpace(k.ref)); telling(code) {
+	code := fold(strings.TrimSpace(k.ref))
+	if len(code) >= 2 && !telling(code) && pieces(code) == 1 {
+		l.by[byShortCode].put(code, i)
+		l.shortShape.add(code)
+	}
+	if telling(code) {
 		l.code(code, i)
 		l.codeParts = max(l.codeParts, pieces(code))
 		// "C0142" is C-0142 as well; of shorter codes that would be a common word.
@@ -351,6 +358,16 @@ func (w *Watch) codeParts() int {
 	return n
 }
 
+// likeShortCode tells most of what is no short code without a look-up.
+func (w *Watch) likeShortCode(s []byte) bool {
+	for _, l := range w.layers {
+		if l.shortShape.has(s) {
+			return true
+		}
+	}
+	return false
+}
+
 // likeCode tells most of what is no code without a look-up.
 func (w *Watch) likeCode(s []byte) bool {
 	for _, l := range w.layers {
@@ -385,21 +402,38 @@ func digitsOf(s string) string {
 }
 
 // sameNumber reports whether the digits, as they stand in a text, are the number in E.164:
-// with or without country code, trunk zero or "00".
+// with or without country code, trunk zero or "00". A part of a number is not: with many
+// clients every other number of eight digits would be the end of somebody's.
 func sameNumber(written, e164 string) bool {
 	d := strings.TrimLeft(written, "0")
 	if len(d) < minPhone {
 		return false
 	}
-	if strings.HasSuffix(e164, d) && len(e164)-len(d) <= 4 {
-		return true
+	cc := countryCode(e164)
+	national := e164[cc:]
+	return d == e164 || d == strings.TrimLeft(national, "0") ||
+		(len(d) == len(e164)+1 && strings.HasPrefix(d, e164[:cc]) && d[cc] == '0' && d[cc+1:] == national) // +44 (0)7700 900123
+}
+
+// endsNumber reports whether the digits are at least the last eight of the number.
+func endOf(written, e164 string) bool {
+	d := strings.TrimLeft(written, "0")
+	return len(d) >= minPhone && strings.HasSuffix(e164, d)
+}
+
+// countryCode returns the length of the country code of a number in E.164 (ITU-T, list of
+// assigned codes): +1 and +7 have one digit, those listed two, all others three.
+func countryCode(e164 string) int {
+	if len(e164) <= 3 {
+		return 0
 	}
-	for cc := 1; cc <= 3 && cc < len(e164); cc++ { // +44 (0)7700 900123
-		if d == e164[:cc]+"0"+e164[cc:] {
-			return true
-		}
+	switch a, b := e164[0], e164[1]; {
+	case a == '1' || a == '7':
+		return 1
+	case strings.IndexByte([...]string{'2': "07", '3': "0123469", '4': "013456789", '5': "12345678", '6': "0123456", '8': "1246", '9': "0123458"}[a], b) >= 0:
+		return 2
 	}
-	return false
+	return 3
 }
 
 // sameOwnNumber reports whether the digits, as they stand in a text, are a number as its owner
@@ -423,12 +457,16 @@ func SamePhone(a, b string) bool {
 const minCode = 5
 
 // telling reports whether a code can be told from an ordinary word or number: it mixes
-// letters and digits, or is long.
+// letters and digits, or is long. Any other is looked for beside the client's name only.
 func telling(code string) bool {
 	letter := strings.ContainsFunc(code, unicode.IsLetter)
 	digit := strings.ContainsFunc(code, unicode.IsDigit)
-	return (letter && digit && len(code) >= 3) || ((letter || digit) && len(code) >= 6)
+	return (letter && digit && len(code) >= 3) || (letter && len(code) >= 6) || len(digitsOf(code)) >= minNumberCode
 }
+
+// minNumberCode is how many digits a code of digits alone has at least that is no chance in a
+// text: with 100,000 clients, codes of six digits would be every tenth number of a sheet.
+const minNumberCode = 9
 
 // pieces counts the runs of letters and digits in a code.
 func pieces(code string) int { return len(strings.FieldsFunc(code, notAlnum)) }

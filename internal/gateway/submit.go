@@ -275,10 +275,16 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 				return nil, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: variant %d came out with defect %s", i+1, f.Name))
 			}
 		}
-		leaks = append(leaks, filter.CheckLeaks(filter.LeakInput{Mail: final, Watch: watch, Env: d.env,
-			Facts: d.facts, Variant: v, Practice: d.snap.Practice, Own: ownAddresses(d.snap, d.facts.Sender.Value), Phones: ownPhones(d.snap, d.facts.Sender.Value)})...)
+		leaks = append(leaks, filter.CheckLeaks(d.leakInput(final, watch, v))...)
 	}
 	return leaks, nil
+}
+
+// leakInput is what the leak check knows of a finished copy.
+func (d *decided) leakInput(final *mail.Message, watch *filter.Watch, v *filter.Variant) filter.LeakInput {
+	who := d.facts.Sender.Value
+	return filter.LeakInput{Mail: final, Watch: watch, Env: d.env, Facts: d.facts, Variant: v, Practice: d.snap.Practice,
+		Own: ownAddresses(d.snap, who), Phones: ownPhones(d.snap, who)}
 }
 
 // finalLimits lets a copy be larger than what came in, because lines are added and re-encoded.
