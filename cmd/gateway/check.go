@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +18,19 @@ import (
 
 type checkCmd struct {
 	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
+	Schema   string `help:"Only write a JSON Schema for each policy file into this directory: editors then complete words and underline slips." placeholder:"DIR"`
 }
 
 // Help is shown under --help.
-func (checkCmd) Help() string { return "Example: gateway check --policies policies" }
+func (checkCmd) Help() string {
+	return "Examples:\n  gateway check --policies policies\n  gateway check --schema policies/schema"
+}
 
 // Run prints every problem; the answer is no when there is one.
 func (k checkCmd) Run(p *program) error {
+	if k.Schema != "" {
+		return p.writeSchemas(k.Schema)
+	}
 	var found problems
 	collect := func(err error) error {
 		if ps, ok := errors.AsType[problems](err); ok {
@@ -58,6 +67,31 @@ func (k checkCmd) Run(p *program) error {
 		}
 	}
 	return p.printCheck(dir, snap, found)
+}
+
+// writeSchemas writes the schemas to a directory, which it makes.
+func (p *program) writeSchemas(dir string) error {
+	files, err := policy.SchemaFiles()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("the directory for the schemas: %w", err)
+	}
+	names := slices.Sorted(maps.Keys(files))
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o644); err != nil {
+			return fmt.Errorf("the schema %s: %w", name, err)
+		}
+	}
+	v := struct {
+		Directory string   `json:"directory"`
+		Files     []string `json:"files"`
+	}{dir, names}
+	return p.emit(v, func(w io.Writer) {
+		fmt.Fprintf(w, "%s written to %s\n", count(len(names), "schema"), dir)
+		fmt.Fprintln(w, "Let each policy file begin with: # yaml-language-server: $schema=schema/NAME.json")
+	})
 }
 
 // hasConfig reports whether there is a configuration to check, or only policies.

@@ -403,7 +403,7 @@ func (v value) keys(what string, fields ...field) bool {
 	}
 	if v.d.l.seen != nil {
 		for _, f := range fields {
-			v.d.l.seen(what, f.key)
+			v.d.l.seen(what, f.key, f.must)
 		}
 	}
 	had := map[string]bool{}

@@ -80,7 +80,7 @@ type loader struct {
 	readable map[string]bool // mandatory files that could be read: what a broken one would name is not asked for
 	problems Problems
 	warnings Problems
-	seen     func(what, key string) // called for every key that a set of keys may have
+	seen     func(what, key string, must bool) // called for every key that a set of keys may have
 
 	s         *Snapshot
 	words     map[string]*wordFile
@@ -98,7 +98,7 @@ type loader struct {
 // everything that is wrong; with an error there is no snapshot.
 func Load(fsys fs.FS) (*Snapshot, error) { return load(fsys, nil) }
 
-func load(fsys fs.FS, seen func(what, key string)) (*Snapshot, error) {
+func load(fsys fs.FS, seen func(what, key string, must bool)) (*Snapshot, error) {
 	l := &loader{
 		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
 		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},

@@ -157,7 +157,7 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 			continue
 		}
 		if r.l.seen != nil {
-			r.l.seen("a condition", key.n.Value)
+			r.l.seen("a condition", key.n.Value, false)
 		}
 		c := conditions()[i]
 		switch {
