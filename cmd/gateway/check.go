@@ -18,6 +18,7 @@ import (
 
 type checkCmd struct {
 	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
+	Against  string `help:"Directory of the policies now in force: also says what the new ones change, and answers no when anything protects less." placeholder:"DIR"`
 	Schema   string `help:"Only write a JSON Schema for each policy file into this directory: editors then complete words and underline slips." placeholder:"DIR"`
 }
 
@@ -66,7 +67,56 @@ func (k checkCmd) Run(p *program) error {
 			return err
 		}
 	}
+	if k.Against != "" && snap != nil && len(found) == 0 {
+		return p.compare(k.Against, dir, snap)
+	}
 	return p.printCheck(dir, snap, found)
+}
+
+// compare prints what changes from the policies in force to the checked ones.
+func (p *program) compare(against, dir string, snap *policy.Snapshot) error {
+	before, err := policies(against)
+	if err != nil {
+		return err
+	}
+	changes, err := gateway.Compare(context.Background(), before, snap)
+	if err != nil {
+		return err
+	}
+	weaker := 0
+	for _, c := range changes {
+		if c.Weaker {
+			weaker++
+		}
+	}
+	v := struct {
+		OK      bool                `json:"ok"`
+		Before  string              `json:"before"`
+		After   string              `json:"after"`
+		Weaker  int                 `json:"weaker"`
+		Changes []policy.Difference `json:"changes"`
+	}{weaker == 0, before.ID, snap.ID, weaker, changes}
+	if v.Changes == nil {
+		v.Changes = []policy.Difference{}
+	}
+	if err := p.emit(v, func(w io.Writer) {
+		for _, c := range changes {
+			mark := "        "
+			if c.Weaker {
+				mark = "WEAKER  "
+			}
+			fmt.Fprintln(w, mark+c.String())
+		}
+		if len(changes) == 0 {
+			fmt.Fprintf(w, "%s changes nothing against %s\n", dir, against)
+		}
+	}); err != nil {
+		return err
+	}
+	if weaker > 0 {
+		return &answerNo{fmt.Sprintf("%s less: let a second person read them before they are put to work", count(weaker, "change")+map[bool]string{true: " protects", false: " protect"}[weaker == 1])}
+	}
+	return nil
 }
 
 // writeSchemas writes the schemas to a directory, which it makes.

@@ -347,6 +347,28 @@ func (d *document) warn(line, col, width int, text, fix string) {
 	d.l.warnings = append(d.l.warnings, d.problem(line, col, width, text, fix))
 }
 
+// oneLine writes the value in one line, whatever its lines in the file; keys in order.
+func (v value) oneLine() string {
+	if !v.ok() {
+		return ""
+	}
+	var parts []string
+	switch v.n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(v.n.Content); i += 2 {
+			parts = append(parts, v.n.Content[i].Value+": "+value{v.d, v.n.Content[i+1]}.oneLine())
+		}
+		slices.Sort(parts)
+		return "{" + strings.Join(parts, ", ") + "}"
+	case yaml.SequenceNode:
+		for _, c := range v.n.Content {
+			parts = append(parts, value{v.d, c}.oneLine())
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return v.n.Value
+}
+
 // ok reports whether the value exists.
 func (v value) ok() bool { return v.n != nil }
 

@@ -41,6 +41,9 @@ type Snapshot struct {
 
 	loc       *time.Location
 	names     map[string]string // of rules, by id
+	written   map[string]writtenRule
+	phrases   map[string][]string // of word lists, by name
+	wording   templates.Sources
 	people    map[string]int
 	systems   map[string]int
 	bySignIn  map[string]string
@@ -48,6 +51,12 @@ type Snapshot struct {
 	may       map[string]map[string]bool // submitter to keys of addresses
 	own       map[string]bool            // keys of the practice's own addresses
 	helplines []helpline
+}
+
+// writtenRule is a rule as its file has it, for comparing two sets.
+type writtenRule struct {
+	spec         filter.RuleSpec
+	when, unless string // in one line each
 }
 
 // helpline is where a crisis line stands, for its warning.
@@ -103,7 +112,7 @@ func load(fsys fs.FS, seen func(what, key string, must bool)) (*Snapshot, error)
 		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
 		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},
 		subjects: map[string]value{}, signatures: map[string]value{}, ruleLines: map[string]int{},
-		s: &Snapshot{loc: time.UTC, names: map[string]string{}, people: map[string]int{}, systems: map[string]int{},
+		s: &Snapshot{loc: time.UTC, names: map[string]string{}, written: map[string]writtenRule{}, phrases: map[string][]string{}, people: map[string]int{}, systems: map[string]int{},
 			bySignIn: map[string]string{}, senders: map[string]filter.Sender{}, may: map[string]map[string]bool{}, own: map[string]bool{}},
 	}
 	l.directory()
@@ -211,6 +220,9 @@ func (l *loader) finish() *Snapshot {
 		h.Write(l.sources[n])
 	}
 	s.ID = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	for name, w := range l.words {
+		s.phrases[name] = w.phrases
+	}
 	s.Needs = filter.Always
 	for _, r := range s.Rules {
 		s.Needs |= r.Needs()

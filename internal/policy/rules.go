@@ -37,13 +37,14 @@ func (l *loader) readRules(v value) {
 func (l *loader) rule(v value) {
 	r := &ruleReader{l: l}
 	before := l.found()
-	var tellSender, modeAt, doAt value
+	var tellSender, modeAt, doAt, when, unless value
 	observe, modeSet := l.s.Org.Observe, false
 	ok := v.keys("a rule",
 		field{"name", true, func(v value) { r.spec.Name, _ = v.text("name") }},
 		field{"id", true, func(v value) { r.spec.ID = l.ruleID(v) }},
-		field{"when", true, func(v value) { r.spec.When = r.conditions("when", v) }},
+		field{"when", true, func(v value) { when = v; r.spec.When = r.conditions("when", v) }},
 		field{"unless", false, func(v value) {
+			unless = v
 			r.side = filter.UnderUnless
 			r.spec.Unless = r.conditions("unless", v)
 			r.side = filter.UnderWhen
@@ -76,6 +77,7 @@ func (l *loader) rule(v value) {
 		return
 	}
 	l.s.names[r.spec.ID] = r.spec.Name
+	l.s.written[r.spec.ID] = writtenRule{spec: r.spec, when: when.oneLine(), unless: unless.oneLine()}
 	l.s.Rules = append(l.s.Rules, filter.NewRule(r.spec))
 }
 

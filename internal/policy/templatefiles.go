@@ -75,7 +75,7 @@ func (l *loader) readTemplates(v value) {
 		}
 		where.report("%s", fix, strings.TrimSpace(p.Text))
 	}
-	l.s.Templates = made
+	l.s.Templates, l.s.wording = made, src
 }
 
 // namedTexts reads texts by name. known takes every name, even of a text that is wrong.

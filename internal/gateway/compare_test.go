@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/policies"
+)
+
+// edited loads the shipped policies with replacements: file, old text, new text. The tests of
+// the policies stay away: they speak of rules that an edit may take out.
+func edited(t *testing.T, edits ...[3]string) *policy.Snapshot {
+	t.Helper()
+	m := fstest.MapFS{}
+	err := fs.WalkDir(policies.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(name, "tests/") {
+			return err
+		}
+		b, err := policies.Files.ReadFile(name)
+		m[name] = &fstest.MapFile{Data: b, Mode: 0o644}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range edits {
+		s := string(m[e[0]].Data)
+		if !strings.Contains(s, e[1]) {
+			t.Fatalf("%s does not hold %q", e[0], e[1])
+		}
+		m[e[0]] = &fstest.MapFile{Data: []byte(strings.Replace(s, e[1], e[2], 1)), Mode: 0o644}
+	}
+	s, err := policy.Load(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Each change that a manager may make is said in words, and what protects less is marked; the
+// way back is never marked for the same line.
+func TestWeakeningIsNoticed(t *testing.T) {
+	t.Parallel()
+	for i, c := range []struct {
+		name string
+		edit [3]string
+		want string // the difference, as it is printed
+	}{
+		{"unknown recipients", [3]string{"mail.yaml", "when: {to: unknown}", "when: {to: unknown, subject_starts: \"[x]\"}"}, "mail to somebody unknown or a client and somebody unknown: hold → send"},
+		{"no separate copies", [3]string{"mail.yaml", "do: [send_separately]", "do: [bcc]"}, "the rule send-separately does: send_separately → nothing"},
+		{"young people", [3]string{"mail.yaml", "client_younger_than: 18", "client_younger_than: 16"}, "mail to a client aged 17, with a word of therapy_talk: hold → send"},
+		{"the first line", [3]string{"mail.yaml", "neutral_first_line, ", ""}, "mail to clients or a client and somebody unknown: neutral_first_line → not any more"},
+		{"the alias", [3]string{"mail.yaml", "use_alias, ", ""}, "mail to clients or a client and somebody unknown: use_alias → not any more"},
+		{"crisis lines", [3]string{"mail.yaml", "do: [crisis_signature]", "do: [{tell: sam}]"}, "mail to clients or a client and somebody unknown: crisis_signature → not any more"},
+		{"who is told of danger", [3]string{"mail.yaml", "do: [never_hold, {tell: safeguarding_lead}]", "do: [never_hold]"}, "mail to clients, a colleague or an address at nhs.net, with a word of danger_words: tells safeguarding_lead → tells nobody"},
+		{"always enforced", [3]string{"mail.yaml", "    tell_sender: M05\n    always_enforce: yes\n", "    tell_sender: M05\n"}, "mail to somebody unknown or a client and somebody unknown: the sender cannot release it → the sender may release it"},
+		{"mode", [3]string{"organisation.yaml", "mode: enforce", "mode: observe"}, "mode: enforce → observe"},
+		{"mixed", [3]string{"organisation.yaml", "on_mixed: hold_all", "on_mixed: split"}, "when one of several copies is held: hold_all → split"},
+		{"limit", [3]string{"organisation.yaml", "clients_per_message: 10", "clients_per_message: 30"}, "mail to 11 clients: refuse → send"},
+		{"second person", [3]string{"organisation.yaml", "second_person: self_with_delay", "second_person: none"}, "second person for held mail: self_with_delay → none"},
+		{"delay", [3]string{"organisation.yaml", "delay: 15m", "delay: 1m"}, "delay of a sender's own release: 15m0s → 1m0s"},
+		{"audit", [3]string{"organisation.yaml", "audit_days: 365", "audit_days: 30"}, "days that the record is kept: 365 → 30"},
+		{"region", [3]string{"organisation.yaml", "[GB, EEA]", "[GB, EEA, US]"}, "regions where mail may be processed: nothing → US"},
+		{"a domain of ours", [3]string{"organisation.yaml", "wh.example]", "wh.example, gmail.example]"}, "domains whose addresses are colleagues: nothing → gmail.example"},
+		{"no clients", [3]string{"clients.yaml", "domains: [nhs.net]", "domains: [nhs.net, gmail.example]"}, "mail to an address at gmail.example: hold → send"},
+		{"unknown age", [3]string{"clients.yaml", "clients_are: all_ages", "clients_are: adults"}, "mail to a client of unknown age, with a word of therapy_talk: hold → send"},
+		{"discreet", [3]string{"clients.yaml", "{discreet: yes", "{discreet: no"}, "clients are discreet unless the register says otherwise: yes → no"},
+		{"consent", [3]string{"clients.yaml", "lasts: 12 months, wording: group-consent-v1", "lasts: 36 months, wording: group-consent-v1"}, "consent group_email lasts: 0 years, 12 months, 0 days → 0 years, 36 months, 0 days"},
+		{"permission", [3]string{"people.yaml", "may: [send, cancel_own, lock_own]", "may: [send, cancel_own, lock_own, release]"}, "what maya may do: nothing → release"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			before, after := edited(t), edited(t, c.edit)
+			there, err := Compare(t.Context(), before, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := func(ds []policy.Difference, what string) (policy.Difference, bool) {
+				i := slices.IndexFunc(ds, func(d policy.Difference) bool { return d.String() == what })
+				if i < 0 {
+					return policy.Difference{}, false
+				}
+				return ds[i], true
+			}
+			if d, ok := said(there, c.want); !ok || !d.Weaker {
+				t.Errorf("not said as weaker: %s\nsaid: %v", c.want, there)
+			}
+			if i%5 != 0 {
+				return // the way back of a few is enough
+			}
+			back, err := Compare(t.Context(), after, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(back) == 0 {
+				t.Error("nothing is said of the way back")
+			}
+			d, _ := said(there, c.want)
+			for _, b := range back {
+				if b.Weaker && b.What == d.What && b.Before == d.After && b.After == d.Before {
+					t.Errorf("both ways are weaker: %s", b)
+				}
+			}
+		})
+	}
+}
+
+// The same policies change nothing; a new wording is told and is not weaker.
+func TestCompareSaysNoMoreThanThereIs(t *testing.T) {
+	t.Parallel()
+	same, err := Compare(t.Context(), edited(t), edited(t))
+	if err != nil || len(same) != 0 {
+		t.Errorf("%v, %v", same, err)
+	}
+	wording, err := Compare(t.Context(), edited(t), edited(t, [3]string{"templates.yaml", `no-word: "Hello"`, `no-word: "Hi"`}))
+	if err != nil || len(wording) != 1 || wording[0].Weaker || wording[0].String() != "the subject no-word: Hello → Hi" {
+		t.Errorf("%v, %v", wording, err)
+	}
+	// A rule that nobody's mail shows is still told by its own words.
+	rule, err := Compare(t.Context(), edited(t), edited(t, [3]string{"mail.yaml", "because: Youth Access section 3 (S27)", "because: S27"}))
+	if err != nil || len(rule) != 0 {
+		t.Errorf("another reason is no difference: %v, %v", rule, err)
+	}
+}
