@@ -258,6 +258,9 @@ func (v *service) stop() {
 	}
 }
 
+// hangUp asks serve to read its policies anew.
+func (v *service) hangUp() error { return syscall.Kill(v.cmd.Process.Pid, syscall.SIGHUP) }
+
 // kill ends serve as a crash would.
 func (v *service) kill() {
 	syscall.Kill(-v.cmd.Process.Pid, syscall.SIGKILL)

@@ -40,6 +40,7 @@ type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Run the service."`
 	Check     checkCmd     `cmd:"" help:"Check policies and configuration."`
 	Test      testCmd      `cmd:"" help:"Run the tests of the policies."`
+	Reload    reloadCmd    `cmd:"" help:"Have the running service take changed policies, or keep the old ones."`
 	Explain   explainCmd   `cmd:"" help:"Dry run of a message: what would happen to it, and why."`
 	Submitter submitterCmd `cmd:"" help:"Sign-ins of people and systems."`
 	Client    clientCmd    `cmd:"" help:"The register of clients."`

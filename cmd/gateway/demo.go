@@ -143,7 +143,7 @@ func (d *demo) play(ctx context.Context, once bool) (results []result, err error
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- s.run(running) }()
+	go func() { served <- s.run(running, nil) }()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-served)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,11 +25,13 @@ type serveCmd struct{}
 
 // Help is shown under --help.
 func (serveCmd) Help() string {
-	return "Listens, decides, delivers. Ends on SIGTERM, after the connections and deliveries in hand.\n\nExample: gateway serve --config /etc/gateway/gateway.yaml"
+	return "Listens, decides, delivers. Ends on SIGTERM, after the connections and deliveries in hand. SIGHUP reads the policies anew (gateway reload).\n\nExample: gateway serve --config /etc/gateway/gateway.yaml"
 }
 
 // Run is the service.
 func (serveCmd) Run(ctx context.Context, p *program) (err error) {
+	asked, stop := onHangup()
+	defer stop()
 	c, err := p.configuration(needService)
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 	for _, l := range s.listeners {
 		p.say("listening on %s (%s)", l.Addr(), l.name())
 	}
-	return s.run(ctx)
+	return s.run(ctx, asked)
 }
 
 // service is everything that runs, put together.
@@ -147,7 +150,8 @@ func (s *service) listen(ctx context.Context) error {
 
 // run serves until ctx is done or a part fails, then drains: no new connections and no new
 // deliveries, and those in hand may finish, within drainTime. What is queued stays on disk.
-func (s *service) run(ctx context.Context) error {
+// A signal in asked has the policies read anew; nil: nobody can ask.
+func (s *service) run(ctx context.Context, asked <-chan os.Signal) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range s.listeners {
 		g.Go(func() error {
@@ -165,6 +169,7 @@ func (s *service) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return s.sweep(ctx) })
+	g.Go(func() error { return s.reloads(ctx, asked) })
 	g.Go(func() error {
 		<-ctx.Done()
 		s.log.Info("draining")
@@ -189,7 +194,8 @@ func (s *service) sweep(ctx context.Context) error {
 	every := time.NewTicker(time.Hour)
 	defer every.Stop()
 	for {
-		keep := time.Duration(s.snap.Org.MessageContentDays) * 24 * time.Hour
+		org := s.gateway.Policy().Org
+		keep := time.Duration(org.MessageContentDays) * 24 * time.Hour
 		n, err := s.store.Sweep(ctx, time.Now().Add(-keep))
 		switch {
 		case ctx.Err() != nil:
@@ -199,7 +205,7 @@ func (s *service) sweep(ctx context.Context) error {
 		case n > 0:
 			s.log.Info("swept", "messages", n)
 		}
-		audit := time.Duration(s.snap.Org.AuditDays) * 24 * time.Hour
+		audit := time.Duration(org.AuditDays) * 24 * time.Hour
 		if _, err := s.store.ForgetThreads(ctx, time.Now().Add(-audit)); err != nil && ctx.Err() == nil {
 			s.log.Error("forget threads", "err", err.Error())
 		}

@@ -125,15 +125,28 @@ func (s *Store) Record(ctx context.Context, message mail.ID, e Event) error {
 
 // Audit calls fn for every row, oldest first.
 func (s *Store) Audit(ctx context.Context, fn func(Row) error) error {
-	return s.rawAudit(ctx, func(r Row, _ string, _ int64) error { return fn(r) })
+	return s.AuditAfter(ctx, firstSeq, fn)
+}
+
+// firstSeq is before every row.
+const firstSeq = int64(-1 << 62)
+
+// AuditAfter calls fn for every row that is newer than seq, oldest first.
+func (s *Store) AuditAfter(ctx context.Context, seq int64, fn func(Row) error) error {
+	return s.rawAudit(ctx, seq, func(r Row, _ string, _ int64) error { return fn(r) })
+}
+
+// LastAudit returns the number of the newest row; 0: there is none.
+func (s *Store) LastAudit(ctx context.Context) (seq int64, err error) {
+	err = s.each(ctx, `SELECT COALESCE(MAX(seq), 0) FROM audit`, nil, func(rows *sql.Rows) error { return rows.Scan(&seq) })
+	return seq, err
 }
 
 // auditPage is how many rows are read at once: between pages no read transaction is open
 // that would keep the write-ahead log from being emptied.
 const auditPage = 1000
 
-func (s *Store) rawAudit(ctx context.Context, fn func(r Row, data string, at int64) error) error {
-	last := int64(-1 << 62)
+func (s *Store) rawAudit(ctx context.Context, last int64, fn func(r Row, data string, at int64) error) error {
 	for {
 		n := 0
 		err := s.each(ctx, `SELECT seq, at, message, kind, actor, data, prev, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2`,
@@ -175,7 +188,7 @@ func (s *Store) VerifyAudit(ctx context.Context) (rows int64, err error) {
 	broken := func(n int64, why string) error {
 		return fault.New(fault.Conflict, fmt.Sprintf("audit row %d: %s", n, why))
 	}
-	err = s.rawAudit(ctx, func(r Row, data string, at int64) error {
+	err = s.rawAudit(ctx, firstSeq, func(r Row, data string, at int64) error {
 		if !headless && rows == seq {
 			return errEnough
 		}

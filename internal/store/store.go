@@ -108,8 +108,11 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		}
 	}()
 	if o.Serve {
-		if s.lock, err = lockFile(filepath.Join(s.dir, "serve.lock"), false); err != nil {
+		if s.lock, err = lockFile(filepath.Join(s.dir, serveLock), false); err != nil {
 			return nil, fmt.Errorf("open store: another gateway serves %s: %w", s.dir, err)
+		}
+		if err := writePID(s.lock); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
 		}
 	}
 	if err := s.connect(ctx); err != nil {

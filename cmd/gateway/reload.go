@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/gateway"
+	"github.com/plaincover/plaincover/internal/policy"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+type reloadCmd struct{}
+
+// Help is shown under --help.
+func (reloadCmd) Help() string {
+	return "Checks the policies, runs their tests, and has the running service do the same and take them. " +
+		"When anything is wrong the service keeps the old ones, and says why. SIGHUP to the service does the same.\n\nExample: gateway reload"
+}
+
+// The audit rows of a reload.
+const (
+	policyTaken = "policy_taken"
+	policyKept  = "policy_kept"
+)
+
+// reloadPatience is how long the command waits for the service's answer. Reading and testing
+// large policies takes less than a second.
+const reloadPatience = time.Minute
+
+// Run checks the policies here, where the problems can be shown in full, and then asks the
+// service. What counts is what the service itself then finds: the files may change between.
+func (reloadCmd) Run(ctx context.Context, p *program) error {
+	c, err := p.configuration(needNothing)
+	if err != nil {
+		return err
+	}
+	snap, err := policies(c.Policies)
+	if err != nil {
+		return asNo(err)
+	}
+	if err := checkRegion(c, snap); err != nil {
+		return asNo(err)
+	}
+	report, err := gateway.RunTests(ctx, snap)
+	if err != nil {
+		return err
+	}
+	if n := failures(report); n > 0 {
+		return &answerNo{fmt.Sprintf("%d of %s failed; the service keeps the policies that it has. gateway test names them", n, count(len(report.Results), "test"))}
+	}
+	pid, ok, err := store.Serving(c.Data)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &answerNo{"the policies are good, but no service runs with " + c.Data + ": it reads them when it starts"}
+	}
+	return p.withStore(ctx, func(s session) error {
+		before, err := s.store.LastAudit(ctx)
+		if err != nil {
+			return err
+		}
+		service, err := os.FindProcess(pid)
+		if err == nil {
+			err = service.Signal(syscall.SIGHUP)
+		}
+		if err != nil {
+			return fmt.Errorf("the service (process %d) cannot be asked: %w", pid, err)
+		}
+		row, err := answerAfter(ctx, s.store, before)
+		if err != nil {
+			return err
+		}
+		return p.printReload(row)
+	})
+}
+
+// asNo turns broken policies into the answer no: the command line was right.
+func asNo(err error) error {
+	if ps, ok := errors.AsType[problems](err); ok {
+		return &answerNo{ps.Error() + "\nthe service keeps the policies that it has"}
+	}
+	return err
+}
+
+func failures(r gateway.TestReport) int {
+	n := 0
+	for _, t := range r.Results {
+		if len(t.Failures) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// answerAfter waits for the row that the service writes about a reload.
+func answerAfter(ctx context.Context, st *store.Store, seq int64) (store.Row, error) {
+	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
+	defer cancel()
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	for {
+		var found store.Row
+		err := st.AuditAfter(ctx, seq, func(r store.Row) error {
+			if found.Kind == "" && (r.Kind == policyTaken || r.Kind == policyKept) {
+				found = r
+			}
+			seq = r.Seq
+			return nil
+		})
+		if err != nil || found.Kind != "" {
+			return found, err
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return found, &answerNo{"the service did not answer within a minute; its log says why"}
+		}
+	}
+}
+
+func (p *program) printReload(row store.Row) error {
+	taken := row.Kind == policyTaken
+	var weaker []string
+	if w := row.Data["weaker"]; w != "" {
+		weaker = strings.Split(w, "\n")
+	}
+	v := struct {
+		OK     bool     `json:"ok"`
+		Before string   `json:"before"`
+		Policy string   `json:"policy"`
+		Why    string   `json:"why,omitempty"`
+		Weaker []string `json:"weaker"`
+	}{taken, row.Data["before"], row.Data["policy"], row.Data["why"], append([]string{}, weaker...)}
+	if err := p.emit(v, func(w io.Writer) {
+		for _, line := range weaker {
+			fmt.Fprintln(w, "WEAKER  "+line)
+		}
+		switch {
+		case !taken:
+		case v.Before == v.Policy:
+			fmt.Fprintln(w, "nothing has changed\npolicy "+v.Policy)
+		default:
+			fmt.Fprintln(w, "in force now\npolicy "+v.Policy)
+		}
+	}); err != nil {
+		return err
+	}
+	if !taken {
+		return &answerNo{"the service keeps the policies that it has: " + v.Why}
+	}
+	return nil
+}
+
+// reloads takes new policies whenever somebody asks with SIGHUP, until ctx is done.
+func (s *service) reloads(ctx context.Context, asked <-chan os.Signal) error {
+	for {
+		select {
+		case <-asked:
+			s.reload(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// onHangup catches SIGHUP from the start: uncaught it would end the program.
+func onHangup() (asked chan os.Signal, stop func()) {
+	asked = make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	return asked, func() { signal.Stop(asked) }
+}
+
+// reload reads, checks and tests the policies anew and puts them in force, or keeps the old
+// ones. A message that has begun ends under the policies that it began with. Either way the
+// audit says what happened; if it cannot be written, nothing changes.
+func (s *service) reload(ctx context.Context) {
+	old := s.gateway.Policy()
+	event := store.Event{Kind: policyTaken, Actor: "operator", Data: map[string]string{"before": old.ID}}
+	next, changes, err := s.candidate(ctx, old)
+	if err != nil {
+		event.Kind = policyKept
+		event.Data["policy"], event.Data["why"] = old.ID, err.Error()
+		s.log.Error("policies kept", "policy", old.ID, "why", err.Error())
+		if err := s.store.Record(ctx, "", event); err != nil {
+			s.log.Error("record reload", "err", err.Error())
+		}
+		return
+	}
+	var weaker []string
+	for _, c := range changes {
+		if c.Weaker {
+			weaker = append(weaker, c.String())
+		}
+	}
+	event.Data["policy"], event.Data["changes"] = next.ID, strconv.Itoa(len(changes))
+	if len(weaker) > 0 {
+		event.Data["weaker"] = shorten(strings.Join(weaker, "\n"))
+	}
+	if err := s.store.Record(ctx, "", event); err != nil {
+		s.log.Error("policies kept, because the change cannot be recorded", "policy", old.ID, "err", err.Error())
+		return
+	}
+	s.gateway.SetPolicy(next)
+	s.log.Info("policies taken", "policy", next.ID, "before", old.ID, "changes", len(changes), "weaker", len(weaker))
+}
+
+// candidate returns the policies on disk if they may come into force, and what they change.
+// The error is for the log and the audit: it counts, and shows nothing of the files.
+func (s *service) candidate(ctx context.Context, old *policy.Snapshot) (*policy.Snapshot, []policy.Difference, error) {
+	next, err := policies(s.config.Policies)
+	if ps, ok := errors.AsType[problems](err); ok {
+		return nil, nil, fmt.Errorf("%s: gateway check shows them", count(len(ps), "problem"))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkRegion(s.config, next); err != nil {
+		return nil, nil, errors.New("the smarthost's region is not allowed by organisation.yaml")
+	}
+	report, err := gateway.RunTests(ctx, next)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n := failures(report); n > 0 {
+		return nil, nil, fmt.Errorf("%d of %s failed: gateway test names them", n, count(len(report.Results), "test"))
+	}
+	changes, err := gateway.Compare(ctx, old, next)
+	return next, changes, err
+}
+
+// shorten keeps an audit row small.
+func shorten(s string) string {
+	const most = 4000
+	if len(s) <= most {
+		return s
+	}
+	return s[:strings.LastIndexByte(s[:most], '\n')+1] + "and more"
+}
