@@ -296,6 +296,8 @@ func crisisSchema() *schema {
 				property{"free", true, yesOrNo("Whether the call or text costs nothing.")},
 				property{"for", true, formed("all, or an age: under_19.", `^(all|under_[0-9]{1,2})$`, "all", "under_19")},
 				property{"nation", false, aText("The nation that it is for; without it the whole country.")},
+				property{"not_nation", false, aText("For everybody in the country but clients of this nation.", "Scotland")},
+				property{"language", false, aText("The language that it is in; without it any.", "cy")},
 				property{"source", true, aText("Where the facts stand.", "samaritans.org")},
 				property{"checked_on", true, &schema{Description: "The day when somebody last rang it or looked at its source, or never. After 180 days check warns.",
 					AnyOf: []*schema{{Const: "never"}, formed("", formDate)}}}))}))
