@@ -229,6 +229,7 @@ func peopleSchema() *schema {
 			property{"name", true, aText("The full name. Clients never see it where clients_see is in force.")},
 			property{"signs_in_as", true, addressSchema("The work address that the mail app signs in with.")},
 			property{"also_uses", false, listOf("More addresses that this person sends from.", 0, addressSchema(""))},
+			property{"phones", false, listOf("Their own phone numbers, which clients must not read.", 0, phoneSchema(""))},
 			property{"clients_see", false, set("clients_see", "What clients see instead of the real name and address.",
 				property{"name", true, aText("A neutral name.", "M")},
 				property{"address", true, addressSchema("A neutral address whose mailbox somebody reads: replies go there.")})},
