@@ -279,6 +279,9 @@ func templatesSchema() *schema {
 	s := set("templates.yaml", "The wording of what clients read.",
 		property{"subjects", true, named("Subjects by name. They may hold ((sender_name)), ((word)), ((practice)) and ((weekday)). no-word is for clients without a word.",
 			formName, &schema{Type: "string", Pattern: `\S`, MaxLength: 120})},
+		property{"signatures", false, named("Signatures by name, for {signature: NAME}. An empty line begins a new paragraph. They may hold ((sender_name)), ((practice)) and ((phone)).",
+			formName, &schema{Type: "string", Pattern: `\S`, MaxLength: 2000})},
+		property{"expectation_line", false, &schema{Description: "What expectation_line says, in place of our own sentence.", Type: "string", Pattern: `\S`, MaxLength: 300}},
 		property{"sms", false, later("texts")}, property{"whatsapp", false, later("WhatsApp messages")})
 	s.Title = "templates.yaml"
 	return s
