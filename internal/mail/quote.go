@@ -102,7 +102,11 @@ func quotedAt(s string, l textLine, above, flowed bool) bool {
 func quoted(s string, flowed bool) iter.Seq[span] {
 	return func(yield func(span) bool) {
 		q := span{-1, -1}
-		for at := 0; at < len(s); {
+		at := 0
+		if strings.HasPrefix(s, "\uFEFF") {
+			at = len("\uFEFF")
+		}
+		for at < len(s) {
 			l := lineAt(s, at)
 			end, rest := quoteAt(s, l, q.end == at && q.end > 0, flowed)
 			if rest {
