@@ -119,7 +119,7 @@ func TestTextVerbs(t *testing.T) {
 	t.Parallel()
 	const quote = "\r\n> Caf\u00e9 at 4? xx\r\n"
 	const htmlQuote = "<blockquote type=\"cite\">Caf\u00e9 at 4? xx</blockquote>"
-	const ours = `<p dir="ltr" style="white-space:normal">`
+	const ours = `<p dir="ltr" style="margin:1em 0;white-space:normal">`
 	const expectation = "You do not need to answer this email unless it asks you to."
 	signatures := "signatures:\n  short: \"((sender_name)), ((practice))\\n\\nRing ((phone))\"\n"
 	for name, tc := range map[string]struct {

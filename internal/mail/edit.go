@@ -182,11 +182,12 @@ func shownOnceMore(before, after string, list []string) bool {
 // htmlParagraphs writes paragraphs as HTML; characters that the charset does not have become
 // character references. They take colours and letters from the page, so that they can be read
 // in light and in dark, and their own direction: a page in Arabic would turn the full stops and
-// numbers of an English one. In a <pre> their lines still break.
+// numbers of an English one. They keep their distance on pages of Outlook, whose paragraphs have
+// none, and in a <pre> their lines still break.
 func htmlParagraphs(list []string, cs charset) string {
 	var b strings.Builder
 	for _, s := range list {
-		fmt.Fprintf(&b, `<p dir="%s" style="white-space:normal">`, direction(s))
+		fmt.Fprintf(&b, `<p dir="%s" style="margin:1em 0;white-space:normal">`, direction(s))
 		for _, r := range html.EscapeString(s) {
 			if cs.canEncode(r) {
 				b.WriteRune(r)

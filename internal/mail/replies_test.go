@@ -170,7 +170,7 @@ func (r *reply) inserted(t *testing.T, is string) {
 		return
 	}
 	if r.kind == "html" {
-		added = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(added), `<p dir="ltr" style="white-space:normal">`), "</p>")
+		added = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(added), `<p dir="ltr" style="margin:1em 0;white-space:normal">`), "</p>")
 	}
 	if strings.TrimSpace(added) != crisisBlock {
 		t.Errorf("added is %q", added)

@@ -61,7 +61,7 @@ func TestEditPlain(t *testing.T) {
 
 func TestEditHTML(t *testing.T) {
 	t.Parallel()
-	f, s := `<p dir="ltr" style="white-space:normal">`+firstLine+"</p>\n", `<p dir="ltr" style="white-space:normal">`+signLine+"</p>\n"
+	f, s := `<p dir="ltr" style="margin:1em 0;white-space:normal">`+firstLine+"</p>\n", `<p dir="ltr" style="margin:1em 0;white-space:normal">`+signLine+"</p>\n"
 	for name, c := range map[string]struct{ in, want string }{
 		"fragment":   {"<p>Hello</p>\n", f + "<p>Hello</p>\n" + s},
 		"document":   {"<!DOCTYPE html><html><head><title>x</title></head><body bgcolor=red><p>Hello</body></html>", "<!DOCTYPE html><html><head><title>x</title></head><body bgcolor=red>" + f + "<p>Hello" + s + "</body></html>"},
