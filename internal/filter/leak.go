@@ -82,6 +82,8 @@ type leaks struct {
 	phones   []string        // the sender's own numbers, where this copy must not show them: digits
 	reader   reader
 	low      []byte  // of lower
+	dashed   []byte  // of refs
+	ragged   bool    // what is read has no form that we know: anything may stand beside a hit
 	squeezed []byte  // of raw
 	found    []int32 // of the last look-up
 	hit      [channelEnd]bool

@@ -38,7 +38,8 @@ func (p *partSearch) address(s []byte, at int) {
 		end++
 	}
 	raw := strings.Trim(string(s[at+1:end]), ".-")
-	for d := l.asciiDomain(raw); d != ""; d = withoutLabel(d) {
+	behind := 0
+	for d := l.asciiDomain(raw); d != ""; d = l.shorter(d, &behind) {
 		if !l.in.Watch.hasDomain([]byte(d)) && !l.domains[d] {
 			continue
 		}
@@ -67,6 +68,20 @@ func (l *leaks) asciiDomain(d string) string {
 		return d
 	}
 	return a.Domain
+}
+
+// maxBehind is how many letters or digits may stand right behind a hit in a file of unknown
+// form and not belong to it: in a PNG the next four bytes are a checksum, as they fall.
+const maxBehind = 4
+
+// shorter drops the last label of a domain; in a file of unknown form first what may stand
+// behind it, one letter after the other.
+func (l *leaks) shorter(d string, behind *int) string {
+	if i := strings.LastIndexByte(d, '.'); l.ragged && *behind < maxBehind && i >= 0 && len(d)-i > 3 {
+		*behind++
+		return d[:len(d)-1]
+	}
+	return withoutLabel(d)
 }
 
 // withoutLabel drops the last label of a domain, while two are left.
@@ -165,8 +180,20 @@ func (p *partSearch) numbers(s []byte) {
 // endsNumber reports what stands between two numbers, not within one: a word does.
 func endsNumber(r rune) bool { return r >= 'a' && r <= 'z' || r == '@' || r == 1 }
 
-// number looks up what ends with the last group.
+// number looks up what ends with the last group; in a file of unknown form also what ends a
+// few digits before, if it is as long as a whole number.
 func (p *partSearch) number(run []byte, starts []int) {
+	p.exactly(run, starts)
+	for behind := 1; p.l.ragged && behind <= maxBehind && len(run)-starts[len(starts)-1] > behind && len(run)-behind >= minWhole; behind++ {
+		p.exactly(run[:len(run)-behind], starts)
+	}
+}
+
+// minWhole is the least number of digits of a number that is written whole: of any eight digits
+// in a row some are somebody's.
+const minWhole = 10
+
+func (p *partSearch) exactly(run []byte, starts []int) {
 	if len(run) < minPhone {
 		return
 	}
@@ -244,6 +271,8 @@ func (p *partSearch) refs(s []byte) {
 			for _, w := range window {
 				if code := s[w.start:i]; l.in.Watch.likeCode(code) {
 					p.tells(l.find(byCode, code), leakCode, leakNameCode)
+					l.dashed = dashed(l.dashed[:0], code)
+					p.tells(l.find(byCode, l.dashed), leakCode, leakNameCode)
 				}
 			}
 			start = -1

@@ -12,6 +12,8 @@ import (
 // few places where there can be something: in a large picture hardly anything else counts.
 func (p *partSearch) raw(b []byte) {
 	l := p.l
+	l.ragged = true
+	defer func() { l.ragged = false }()
 	p.rawASCII(b)
 	zero := bytes.IndexByte(b, 0)
 	if zero < 0 {
@@ -62,11 +64,17 @@ func (l *leaks) rawDomain(b []byte) bool {
 		name[n] = c
 		n++
 	}
+	behind := 0
 	for d := bytes.Trim(name[:n], ".-"); len(d) > 0; {
 		if l.in.Watch.hasDomain(d) || l.domains[string(d)] {
 			return true
 		}
 		i := bytes.LastIndexByte(d, '.')
+		if behind < maxBehind && i >= 0 && len(d)-i > 3 {
+			behind++
+			d = d[:len(d)-1]
+			continue
+		}
 		if i < 0 || bytes.IndexByte(d[:i], '.') < 0 {
 			break
 		}

@@ -13,6 +13,8 @@ import (
 
 // rawWhole is raw without its shortcuts: the whole of the bytes is folded and read.
 func (p *partSearch) rawWhole(b []byte) {
+	p.l.ragged = true
+	defer func() { p.l.ragged = false }()
 	s := make([]byte, len(b))
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {

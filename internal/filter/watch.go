@@ -199,9 +199,13 @@ func (l *layer) add(i int32) {
 	if telling(code) {
 		l.code(code, i)
 		l.codeParts = max(l.codeParts, pieces(code))
-		// "C0142" is C-0142 as well; of shorter codes that would be a common word.
+		// "C0142" is C-0142 as well; of shorter codes that would be a common word. So is "C 0142",
+		// unless there is no letter: that could be any number.
 		if joined := strings.Join(strings.FieldsFunc(code, notAlnum), ""); joined != code && len(joined) >= minCode {
 			l.code(joined, i)
+			if strings.ContainsFunc(code, unicode.IsLetter) {
+				l.by[byCode].put(string(dashed(nil, code)), i)
+			}
 		}
 	}
 	for _, words := range k.names {
@@ -467,6 +471,20 @@ func telling(code string) bool {
 // minNumberCode is how many digits a code of digits alone has at least that is no chance in a
 // text: with 100,000 clients, codes of six digits would be every tenth number of a sheet.
 const minNumberCode = 9
+
+// dashed appends a code with a dash for whatever one byte stands between its pieces, and a dash
+// before it: no code as it is written begins with one.
+func dashed[T string | []byte](dst []byte, code T) []byte {
+	dst = append(dst, '-')
+	for i := range len(code) {
+		c := code[i]
+		if c < utf8.RuneSelf && notAlnum(rune(c)) {
+			c = '-'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
 
 // pieces counts the runs of letters and digits in a code.
 func pieces(code string) int { return len(strings.FieldsFunc(code, notAlnum)) }

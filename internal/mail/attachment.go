@@ -39,6 +39,7 @@ const (
 	tarFile                    // tar
 	pdfFile                    // PDF
 	oleFile                    // the Office formats before 2007, and encrypted newer ones
+	armourFile                 // an OpenPGP key or signature in ASCII armour
 	closedFile                 // an archive of a kind that is not opened
 	brokenClaim                // by name or type a file that is read, by content none
 )
@@ -80,6 +81,8 @@ func contentOf(head []byte, mediaType, name string) content {
 		return xmlFile
 	case isHTMLStart(head):
 		return webText
+	case begins("-----begin pgp public key") || begins("-----begin pgp private key") || begins("-----begin pgp signature"):
+		return armourFile
 	case isKnownOpaque(head) || begins("-----begin pgp"):
 		return opaque
 	}
@@ -299,6 +302,8 @@ func (o *opener) part(part *Part, src io.ReaderAt) {
 			o.mail([]byte(part.Text))
 		case xmlFile:
 			o.xml(strings.NewReader(part.Text), xmlDocument)
+		case armourFile:
+			o.armour(strings.NewReader(part.Text))
 		case zipFile, pdfFile, oleFile, gzipFile, tarFile, closedFile, brokenClaim:
 			o.open(what, part.Filename, stream(), nil, 0)
 		}
@@ -344,6 +349,8 @@ func (o *opener) open(what content, name string, r io.Reader, at io.ReaderAt, si
 		o.report(defUnreadable, "")
 	case oleFile:
 		o.ole(r)
+	case armourFile:
+		o.armour(r)
 	case pdfFile:
 		if b, ok := o.whole(r); ok {
 			o.pdf(b)

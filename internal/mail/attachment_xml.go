@@ -546,6 +546,14 @@ func (o *opener) strings(r io.Reader, shortest int) {
 		}
 		all.add(string(run))
 		all.add("\n\x01\n")
+		// What stands right behind a text in such a file can look like its last letters: the
+		// checksum of a PNG. So an address or a number at the end is kept without them as well.
+		end := run[bytes.LastIndexAny(run, " \t\r\n")+1:]
+		end = end[max(0, len(end)-overlapRun):]
+		for n := len(end) - 1; n >= max(6, len(end)-maxBehind) && (bytes.IndexByte(end, '@') >= 0 || digit(end[0]) || end[0] == '+'); n-- {
+			all.add(string(end[:n]))
+			all.add("\n\x01\n")
+		}
 	}
 	const longest = 4 << 10
 	var narrow, wide []byte
@@ -595,5 +603,34 @@ func (o *opener) strings(r io.Reader, shortest int) {
 	o.finish(all)
 }
 
+// maxBehind is how many characters at the end of a run may belong to something else.
+const maxBehind = 4
+
 // overlapRun is what two pieces of a long run have in common.
 const overlapRun = 320
+
+// armour keeps the text around a key or a signature in ASCII armour (RFC 9580 §6.2), and what
+// could be text in the key itself: the names and addresses of whoever it belongs to.
+func (o *opener) armour(r io.Reader) {
+	b, ok := o.whole(r)
+	if !ok {
+		return
+	}
+	text, coded := o.newText(), []byte(nil)
+	inside := false // behind the blank line that ends the armour's own fields
+	for line := range bytes.Lines(b) {
+		trimmed := bytes.TrimSpace(line)
+		switch {
+		case bytes.HasPrefix(trimmed, []byte("-----")) || inside && bytes.HasPrefix(trimmed, []byte("=")):
+			inside = false
+		case len(trimmed) == 0:
+			inside = true
+		case inside:
+			coded = append(coded, trimmed...)
+			continue
+		}
+		text.add(string(line))
+	}
+	o.finish(text)
+	o.strings(newDecodeReader(bytes.NewReader(coded), encBase64), 4)
+}
