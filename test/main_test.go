@@ -100,12 +100,14 @@ const crisisAdult = "I cannot offer crisis support by email and do not read it o
 
 // setup says what a service is to look like; the zero value is the usual one.
 type setup struct {
-	register  string   // clients.csv; empty: register
-	consents  string   // consents.csv
-	smarthost string   // the smarthost block; empty: the service's own sink
-	yaml      string   // more lines of gateway.yaml
-	env       []string // more environment
-	wrap      []string // a program to run serve under, with its arguments
+	register  string                         // clients.csv; empty: register
+	consents  string                         // consents.csv
+	smarthost string                         // the smarthost block; empty: the service's own sink
+	yaml      string                         // more lines of gateway.yaml
+	env       []string                       // more environment
+	wrap      []string                       // a program to run serve under, with its arguments
+	program   string                         // the gateway to run; empty: the one built from the tree
+	policies  func(t *testing.T, dir string) // changes the copy of the shipped policies
 }
 
 // service is a configured installation and, between start and stop, its running process.
@@ -138,7 +140,13 @@ func prepare(t *testing.T, s setup) *service {
 	t.Helper()
 	dir := t.TempDir()
 	v := &service{t: t, dir: dir, config: filepath.Join(dir, "gateway.yaml"), setup: s, stderr: &output{}}
+	if s.program == "" {
+		v.setup.program = program
+	}
 	must(t, os.CopyFS(filepath.Join(dir, "policies"), os.DirFS("../policies")))
+	if s.policies != nil {
+		s.policies(t, filepath.Join(dir, "policies"))
+	}
 	if s.smarthost == "" {
 		v.sink = newSink(t)
 		s.smarthost = v.sink.smarthost(t)
@@ -186,7 +194,7 @@ func (v *service) command(args ...string) []byte {
 // try runs a command and returns what it printed and its exit code.
 func (v *service) try(args ...string) (out, errOut []byte, code int) {
 	v.t.Helper()
-	cmd := exec.CommandContext(v.t.Context(), program, append(args, "--config", v.config)...)
+	cmd := exec.CommandContext(v.t.Context(), v.setup.program, append(args, "--config", v.config)...)
 	cmd.Env = append(os.Environ(), v.setup.env...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
@@ -200,7 +208,7 @@ func (v *service) try(args ...string) (out, errOut []byte, code int) {
 // start runs serve and returns when it is ready.
 func (v *service) start() {
 	v.t.Helper()
-	args := append(slices.Clone(v.setup.wrap), program, "serve", "--config", v.config)
+	args := append(slices.Clone(v.setup.wrap), v.setup.program, "serve", "--config", v.config)
 	v.cmd = exec.Command(args[0], args[1:]...)
 	v.cmd.Env = append(os.Environ(), v.setup.env...)
 	// A group of its own, so that a kill also reaches serve under a wrapper.

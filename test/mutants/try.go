@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plaincover/plaincover/test/overlay"
 )
 
 // verdict is what came of one break.
@@ -57,35 +59,14 @@ func findRoot() (string, error) {
 }
 
 // apply returns the source with the break in it.
-func (m mutant) apply(source string) (string, error) {
-	if n := strings.Count(source, m.Old); n != 1 {
-		return "", fmt.Errorf("%s: the code to break stands there %d times, not once:\n%s", m.File, n, m.Old)
-	}
-	return strings.Replace(source, m.Old, m.New, 1), nil
-}
+func (m mutant) apply(source string) (string, error) { return m.change().Apply(source) }
+
+func (m mutant) change() overlay.Break { return overlay.Break{File: m.File, Old: m.Old, New: m.New} }
 
 // prepare writes the broken file and the overlay that puts it in the place of the sound one.
 func prepare(root, dir string, i int, m mutant) broken {
 	b := broken{mutant: m}
-	path := filepath.Join(root, filepath.FromSlash(m.File))
-	source, err := os.ReadFile(path)
-	if err != nil {
-		b.err = err
-		return b
-	}
-	text, err := m.apply(string(source))
-	if err != nil {
-		b.err = err
-		return b
-	}
-	file := filepath.Join(dir, strconv.Itoa(i)+".go")
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: file}})
-	if err != nil {
-		b.err = err
-		return b
-	}
-	b.overlay = filepath.Join(dir, strconv.Itoa(i)+".json")
-	b.err = errors.Join(os.WriteFile(file, []byte(text), 0o600), os.WriteFile(b.overlay, overlay, 0o600))
+	b.overlay, b.err = overlay.Write(root, dir, strconv.Itoa(i), m.change())
 	return b
 }
 
