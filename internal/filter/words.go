@@ -65,6 +65,13 @@ func (s *shapes) add(word string) { s[word[0]] |= 1 << min(len(word), topBit) }
 
 func (s *shapes) has(word []byte) bool { return s[word[0]]&(1<<min(len(word), topBit)) != 0 }
 
+// join adds the words of another set.
+func (s *shapes) join(t *shapes) {
+	for c := range s {
+		s[c] |= t[c]
+	}
+}
+
 func newPhrases(n int) phrases {
 	return phrases{has: make(map[string]int32, n), lengths: make(map[string]uint64, n)}
 }
@@ -373,19 +380,28 @@ func (in *Input) mentions(l *WordList) bool {
 // search reads the message once for all these lists.
 func (in *Input) search(lists []*WordList) {
 	finders, found := make([]finder, len(lists)), make([]bool, len(lists))
+	var starts shapes // of the first words of all lists: nearly every word is in none
 	for i, l := range lists {
 		finders[i].set = &l.set
+		starts.join(&l.set.starts)
 	}
 	var r reader
 	read := func(t string, fresh bool) {
-		r.windows(t, func(s []byte, from int) bool {
-			eachWord(s[from:], func(w []byte) {
-				for i, l := range lists {
-					if !found[i] && (fresh || l.name != DangerWords) {
-						finders[i].word(w, func([]byte) bool { found[i] = true; return false })
-					}
+		open := false // a finder waits for the next word
+		word := func(w []byte) {
+			if !open && !starts.has(w) {
+				return
+			}
+			open = false
+			for i, l := range lists {
+				if !found[i] && (fresh || l.name != DangerWords) {
+					finders[i].word(w, func([]byte) bool { found[i] = true; return false })
+					open = open || len(finders[i].open) > 0
 				}
-			})
+			}
+		}
+		r.windows(t, func(s []byte, from int) bool {
+			eachWord(s[from:], word)
 			return true
 		})
 		for i := range finders {
