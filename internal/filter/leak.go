@@ -278,7 +278,7 @@ func (l *leaks) senderName(m *mail.Message) {
 	for _, f := range nameForms(l.reader.nameWords(l.sender.Name)) {
 		forms.add(f)
 	}
-	if len(forms.has) == 0 || l.reader.folded(l.sender.Name) == l.reader.folded(l.sender.AliasName) {
+	if forms.has.n == 0 || l.reader.folded(l.sender.Name) == l.reader.folded(l.sender.AliasName) {
 		return // the alias shows the name on purpose
 	}
 	f := finder{set: &forms}
@@ -628,10 +628,10 @@ func (p *partSearch) name(name []byte) bool {
 				l.note(k, p.path, p.offset)
 			}
 		}
-		if c.born.IsZero() {
+		if c.born == (day{}) {
 			continue
 		}
-		d := dayOf(c.born)
+		d := c.born
 		if p.born == nil {
 			p.born = map[day]bool{}
 		}

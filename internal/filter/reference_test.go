@@ -66,7 +66,7 @@ func plainFind(set *phrases, words []string) map[string]bool {
 	for i := range words {
 		for n := 1; n <= set.words && i+n <= len(words); n++ {
 			p := strings.Join(words[i:i+n], " ")
-			if _, ok := set.has[p]; ok {
+			if set.has.has([]byte(p)) {
 				out[p] = true
 			}
 		}
@@ -143,7 +143,7 @@ func plainScan(l *leaks, texts []string) {
 					continue
 				}
 				l.note(leakNameAlone, "", 0)
-				if !c.born.IsZero() && days[dayOf(c.born)] {
+				if c.born != (day{}) && days[c.born] {
 					l.note(leakNameBorn, "", 0)
 				}
 				for k := range channelEnd {

@@ -3,7 +3,6 @@ package filter
 import (
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -33,7 +32,7 @@ func newWatch(layers []*layer) *Watch {
 	w := &Watch{layers: layers}
 	for _, l := range layers {
 		w.first = append(w.first, int32(w.count))
-		w.count += len(l.clients)
+		w.count += l.clients.len()
 	}
 	return w
 }
@@ -55,8 +54,8 @@ func (w *Watch) Update(changed []Client, gone []string) *Watch {
 func (w *Watch) Refs() []string {
 	out := make([]string, 0, w.count)
 	for k, l := range w.layers {
-		for i := range l.clients {
-			if ref := l.clients[i].ref; w.newest(k, ref) {
+		for i := range l.clients.len() {
+			if ref := l.clients.ref(int32(i)); w.newest(k, ref) {
 				out = append(out, ref)
 			}
 		}
@@ -66,8 +65,8 @@ func (w *Watch) Refs() []string {
 
 // layer is some clients, compiled, and the codes of those who are gone.
 type layer struct {
-	clients    []watched
-	refs       map[string]int32 // by code; -1: gone
+	clients    roll
+	refs       *table[int32] // by code; -1: gone
 	gone       int
 	by         [lookups]index
 	domains    map[string]bool // of the mailboxes, folded: most addresses are looked at no further
@@ -77,7 +76,7 @@ type layer struct {
 	nameSet    phrases // its has is that of the index by name
 	births     map[day]bool
 
-	givens     map[string]bool // first words of names
+	givens     *table[int32] // first words of names
 	givenShape shapes
 }
 
@@ -95,21 +94,21 @@ const (
 
 // index leads from a key to clients: most keys are those of one.
 type index struct {
-	at   map[string]int32 // a client, or ^n for many[n]
+	at   *table[int32] // a client, or ^n for many[n]
 	many [][]int32
 }
 
 func (x *index) put(key string, i int32) {
-	v, ok := x.at[key]
+	v, ok := x.at.get([]byte(key))
 	switch {
 	case !ok:
-		x.at[key] = i
+		x.at.put(key, i)
 	case v < 0:
 		if list := x.many[^v]; list[len(list)-1] != i {
 			x.many[^v] = append(list, i)
 		}
 	case v != i:
-		x.at[key] = ^int32(len(x.many))
+		x.at.put(key, ^int32(len(x.many)))
 		x.many = append(x.many, []int32{v, i})
 	}
 }
@@ -117,13 +116,13 @@ func (x *index) put(key string, i int32) {
 // watched is what a hit needs to know of a client, and what is needed to compile it again.
 type watched struct {
 	ref, practitioner string
-	born              time.Time
+	born              day      // zero: unknown
 	phones            []string // digits
 	mailboxes         []string // folded
 	names             []string // folded words, in each spelling
 }
 
-func (l *layer) size() int { return len(l.clients) + l.gone }
+func (l *layer) size() int { return l.clients.len() + l.gone }
 
 func compile(clients []Client, gone []string) *layer {
 	n := len(clients)
@@ -144,7 +143,10 @@ func compile(clients []Client, gone []string) *layer {
 
 // watch folds what the register has of a client.
 func watch(r *reader, c *Client) watched {
-	k := watched{ref: c.Ref, practitioner: c.Practitioner, born: c.Born}
+	k := watched{ref: c.Ref, practitioner: c.Practitioner}
+	if !c.Born.IsZero() {
+		k.born = dayOf(c.Born)
+	}
 	for _, a := range c.Email {
 		if !a.IsZero() {
 			k.mailboxes = append(k.mailboxes, mailboxKey(a))
@@ -161,28 +163,28 @@ func watch(r *reader, c *Client) watched {
 
 func layerOf(clients []watched, gone []string) *layer {
 	n := len(clients)
-	l := &layer{clients: clients, refs: make(map[string]int32, n+len(gone)), domains: map[string]bool{}, nameSet: newPhrases(n), births: map[day]bool{}, givens: map[string]bool{}}
+	l := &layer{refs: newTable[int32](n + len(gone)), domains: map[string]bool{}, nameSet: newPhrases(n), births: map[day]bool{}, givens: newTable[int32](0)}
 	for b := range l.by {
-		l.by[b].at = make(map[string]int32, n)
+		l.by[b].at = newTable[int32](n)
 	}
 	l.by[byName].at = l.nameSet.has
 	for i := range clients {
-		l.add(int32(i))
+		l.add(int32(i), &clients[i])
 	}
 	for _, ref := range gone {
-		if _, here := l.refs[ref]; !here {
-			l.refs[ref] = -1
+		if !l.refs.has([]byte(ref)) {
+			l.refs.put(ref, -1)
 			l.gone++
 		}
 	}
 	return l
 }
 
-func (l *layer) add(i int32) {
-	k := &l.clients[i]
-	l.refs[k.ref] = i
-	if !k.born.IsZero() {
-		l.births[dayOf(k.born)] = true
+func (l *layer) add(i int32, k *watched) {
+	l.clients.add(k)
+	l.refs.put(k.ref, i)
+	if k.born != (day{}) {
+		l.births[k.born] = true
 	}
 	for _, key := range k.mailboxes {
 		l.by[byMailbox].put(key, i)
@@ -211,12 +213,12 @@ func (l *layer) add(i int32) {
 	for _, words := range k.names {
 		w := strings.Fields(words)
 		if len(w) > 1 && len(w[0]) > 1 {
-			l.givens[w[0]] = true
+			l.givens.put(w[0], 1)
 			l.givenShape.add(w[0])
 		}
 		for _, name := range nameForms(w) {
 			if l.nameSet.add(name) {
-				l.nameSet.has[name] = i
+				l.nameSet.has.put(name, i)
 			} else {
 				l.by[byName].put(name, i)
 			}
@@ -234,15 +236,17 @@ func (l *layer) code(code string, i int32) {
 func melt(below, above *layer, lowest bool) *layer {
 	clients := make([]watched, 0, below.size()+above.size())
 	var gone []string
-	for i := range below.clients {
-		if _, newer := above.refs[below.clients[i].ref]; !newer {
-			clients = append(clients, below.clients[i])
+	for i := range below.clients.len() {
+		if k := below.clients.client(int32(i)); !above.refs.has([]byte(k.ref)) {
+			clients = append(clients, k)
 		}
 	}
-	clients = append(clients, above.clients...)
+	for i := range above.clients.len() {
+		clients = append(clients, above.clients.client(int32(i)))
+	}
 	if !lowest {
 		for _, l := range []*layer{below, above} {
-			for ref, i := range l.refs {
+			for ref, i := range l.refs.all() {
 				if i < 0 {
 					gone = append(gone, ref)
 				}
@@ -255,7 +259,7 @@ func melt(below, above *layer, lowest bool) *layer {
 // newest reports whether no layer above k knows the code.
 func (w *Watch) newest(k int, ref string) bool {
 	for _, l := range w.layers[k+1:] {
-		if _, ok := l.refs[ref]; ok {
+		if l.refs.has([]byte(ref)) {
 			return false
 		}
 	}
@@ -265,7 +269,7 @@ func (w *Watch) newest(k int, ref string) bool {
 // find appends the clients with that key to dst.
 func (w *Watch) find(dst []int32, b lookup, key []byte) []int32 {
 	for k, l := range w.layers {
-		v, ok := l.by[b].at[string(key)]
+		v, ok := l.by[b].at.get(key)
 		if !ok {
 			continue
 		}
@@ -275,7 +279,7 @@ func (w *Watch) find(dst []int32, b lookup, key []byte) []int32 {
 			list = l.by[b].many[^v]
 		}
 		for _, i := range list {
-			if w.newest(k, l.clients[i].ref) {
+			if w.newest(k, l.clients.ref(i)) {
 				dst = append(dst, w.first[k]+i)
 			}
 		}
@@ -284,18 +288,18 @@ func (w *Watch) find(dst []int32, b lookup, key []byte) []int32 {
 }
 
 // client returns a client by number.
-func (w *Watch) client(i int32) *watched {
+func (w *Watch) client(i int32) watched {
 	k := len(w.first) - 1
 	for w.first[k] > i {
 		k--
 	}
-	return &w.layers[k].clients[i-w.first[k]]
+	return w.layers[k].clients.client(i - w.first[k])
 }
 
 // number returns the number of the client with that code.
 func (w *Watch) number(ref string) (int32, bool) {
 	for k := len(w.layers) - 1; k >= 0; k-- {
-		if i, ok := w.layers[k].refs[ref]; ok {
+		if i, ok := w.layers[k].refs.get([]byte(ref)); ok {
 			return w.first[k] + i, i >= 0
 		}
 	}
@@ -336,7 +340,7 @@ func (w *Watch) middleName(word []byte) bool {
 		return len(word) == 1 && letterByte(word[0])
 	}
 	for _, l := range w.layers {
-		if l.givenShape.has(word) && l.givens[string(word)] {
+		if l.givenShape.has(word) && l.givens.has(word) {
 			return true
 		}
 	}

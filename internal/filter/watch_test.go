@@ -71,7 +71,7 @@ func TestAnUpdatedWatchIsANewOne(t *testing.T) {
 		}
 		for b := range lookups {
 			for _, l := range append(slices.Clone(w.layers), fresh.layers...) {
-				for key := range l.by[b].at {
+				for key := range l.by[b].at.all() {
 					if got, want := whose(w, b, key), whose(fresh, b, key); !slices.Equal(got, want) {
 						rt.Fatalf("%q: %v, want %v", key, got, want)
 					}

@@ -32,7 +32,7 @@ func NewWordList(name string, list []string) (*WordList, error) {
 	for _, p := range list {
 		w.set.add(strings.Join(r.words(p), " "))
 	}
-	if len(w.set.has) == 0 {
+	if w.set.has.n == 0 {
 		return nil, fmt.Errorf("word list %q holds no words", name)
 	}
 	return w, nil
@@ -42,16 +42,16 @@ func NewWordList(name string, list []string) (*WordList, error) {
 func (w *WordList) Name() string { return w.name }
 
 // Len returns the number of different words and phrases.
-func (w *WordList) Len() int { return len(w.set.has) }
+func (w *WordList) Len() int { return w.set.has.n }
 
 // phrases is a set of word sequences, with one space between words, so that a text is read once
 // whatever the set's size.
 type phrases struct {
-	has     map[string]int32  // the value is for whoever keeps something under a phrase
-	lengths map[string]uint64 // by first word: bit n is set when phrases of n words start with it
-	starts  shapes            // of the first words
-	longest int               // bytes of the longest phrase
-	words   int               // words of the phrase with the most words
+	has     *table[int32]  // the value is for whoever keeps something under a phrase
+	lengths *table[uint64] // by first word: bit n is set when phrases of n words start with it
+	starts  shapes         // of the first words
+	longest int            // bytes of the longest phrase
+	words   int            // words of the phrase with the most words
 }
 
 // topBit stands for its number and all above.
@@ -73,7 +73,7 @@ func (s *shapes) join(t *shapes) {
 }
 
 func newPhrases(n int) phrases {
-	return phrases{has: make(map[string]int32, n), lengths: make(map[string]uint64, n)}
+	return phrases{has: newTable[int32](n), lengths: newTable[uint64](0)}
 }
 
 // add adds a phrase, and reports whether it is new.
@@ -81,13 +81,14 @@ func (p *phrases) add(tokens string) bool {
 	if tokens == "" {
 		return false
 	}
-	if _, ok := p.has[tokens]; ok {
+	if p.has.has([]byte(tokens)) {
 		return false
 	}
-	p.has[tokens] = 0
+	p.has.put(tokens, 0)
 	first, _, _ := strings.Cut(tokens, " ")
 	n := strings.Count(tokens, " ") + 1
-	p.lengths[first] |= 1 << min(n, topBit)
+	lengths, _ := p.lengths.get([]byte(first))
+	p.lengths.put(first, lengths|1<<min(n, topBit))
 	p.starts.add(first)
 	p.longest, p.words = max(p.longest, len(tokens)), max(p.words, n)
 	return true
@@ -98,7 +99,8 @@ func (p *phrases) startingWith(word []byte) uint64 {
 	if !p.starts.has(word) {
 		return 0
 	}
-	return p.lengths[string(word)]
+	lengths, _ := p.lengths.get(word)
+	return lengths
 }
 
 // finder looks for the phrases of a set in a text that it is given word by word. It keeps as
@@ -144,7 +146,7 @@ func (f *finder) word(w []byte, hit func(phrase []byte) bool) {
 	for _, o := range f.open {
 		o.words++
 		if o.lengths&(1<<min(o.words, topBit)) != 0 {
-			if _, ok := f.set.has[string(f.recent[o.at:])]; ok && !hit(f.recent[o.at:]) {
+			if f.set.has.has(f.recent[o.at:]) && !hit(f.recent[o.at:]) {
 				f.end()
 				return
 			}
