@@ -3,7 +3,7 @@
 GO       ?= go
 FUZZTIME ?= 20s
 
-.PHONY: all build fmt check test race fuzz mutants bench falsehits crash demo sample clean
+.PHONY: all build fmt check test race fuzz mutants bench falsehits crash differ demo sample clean
 
 all: check test
 
@@ -50,6 +50,13 @@ falsehits:
 # kill -9 under load at random points, then a restart.
 crash:
 	CRASH_KILLS=200 $(GO) test -count=1 -timeout 30m -run 'TestCrash' -v ./test
+
+# 50,000 mutated messages read by us, by Python's email and by npm's mailparser and postal-mime.
+differ: test/peers/node_modules
+	DIFFER=$${DIFFER:-50000} $(GO) test -count=1 -timeout 60m -run TestReadersAgree -v ./test/differ
+
+test/peers/node_modules: test/peers/package-lock.json
+	npm ci --prefix test/peers --no-audit --no-fund --ignore-scripts
 
 demo:
 	$(GO) run ./cmd/gateway demo --once

@@ -514,6 +514,8 @@ func (b *builder) label(p *Part) string {
 			return ""
 		}
 		return p.charset.label
+	case p.wider:
+		return p.charset.label
 	}
 	return own
 }

@@ -21,7 +21,7 @@ type charset struct {
 	enc   encoding.Encoding
 }
 
-// lookupCharset finds a charset by its label; ok is false for one we cannot read.
+// lookupCharset finds a charset by its label; ok is false for one that not everybody can read.
 func lookupCharset(label string) (cs charset, ok bool) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	switch label {
@@ -30,7 +30,7 @@ func lookupCharset(label string) (cs charset, ok bool) {
 	case "utf-16", "utf-16be", "utf-16le":
 		return utf16Charset(label), true
 	case "hz-gb-2312":
-		return charset{label: label, enc: simplifiedchinese.HZGB2312}, true
+		return charset{label: label, enc: simplifiedchinese.HZGB2312}, false
 	}
 	if e, err := htmlindex.Get(label); err == nil {
 		name, err := htmlindex.Name(e)
@@ -38,9 +38,10 @@ func lookupCharset(label string) (cs charset, ok bool) {
 			return charset{label: name, enc: e}, true
 		}
 	}
+	// We can read these; mail apps built on a browser cannot (WHATWG Encoding Standard §4.2).
 	if e, err := ianaindex.MIME.Encoding(label); err == nil && e != nil {
 		if name, err := ianaindex.MIME.Name(e); err == nil {
-			return charset{label: strings.ToLower(name), enc: e}, true
+			return charset{label: strings.ToLower(name), enc: e}, false
 		}
 	}
 	return charset{label: "windows-1252", enc: charmap.Windows1252}, false
@@ -95,19 +96,31 @@ func readText(b []byte, label string) (text string, cs charset, defects []string
 	switch l := strings.ToLower(label); {
 	case strings.HasSuffix(l, "utf-7"):
 		return string(bytes.ToValidUTF8(b, []byte("\uFFFD"))), charset{label: utf8Label}, []string{defCharsetUTF7}
-	case l == "utf-16" && !hasBOM16(b):
-		defects = append(defects, defCharsetNoBOM)
 	}
 	cs, ok := lookupCharset(label)
-	if !ok {
+	switch {
+	case !ok:
 		defects = append(defects, defUnknownCharset)
+	case strings.HasPrefix(cs.label, "utf-16"):
+		// RFC 2781 §3.3: nothing for a text of MIME. Where the mark is missing readers guess.
+		defects = append(defects, defCharsetUTF16)
+	case isWider(cs, label, b):
+		defects = append(defects, defWiderCharset)
 	}
 	if cs.enc != nil {
-		return cs.decode(b), cs, defects
+		text = cs.decode(b)
+		if isMultiByte(cs.label) && strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || r >= 0xE000 && r < 0xF900 }) {
+			// Readers differ in how many of the bytes that follow they take for part of the bad letter.
+			defects = append(defects, defBadLetters)
+		}
+		return text, cs, defects
 	}
 	switch {
 	case utf8.Valid(b):
-		// us-ascii and no label at all are read as UTF-8 when they are UTF-8.
+		// us-ascii and no label at all are read as UTF-8 when they are UTF-8; not by everybody.
+		if !isUTF8Label(label) && !isASCII(string(b)) {
+			defects = append(defects, defUnlabelled8bit)
+		}
 	case hasOverlong(b):
 		defects = append(defects, defOverlongUTF8)
 	case isUTF8Label(label):
@@ -118,6 +131,29 @@ func readText(b []byte, label string) (text string, cs charset, defects []string
 		return cs.decode(b), cs, append(defects, defUnlabelled8bit)
 	}
 	return cs.decode(b), cs, defects
+}
+
+func isMultiByte(label string) bool {
+	switch label {
+	case "gbk", "gb18030", "big5", "euc-jp", "shift_jis", "iso-2022-jp", "euc-kr":
+		return true
+	}
+	return false
+}
+
+// isWider reports letters that the charset of that name does not have, but the one as which
+// mail apps read it: the curly quotes of windows-1252 under iso-8859-1.
+func isWider(cs charset, label string, b []byte) bool {
+	if !strings.HasPrefix(cs.label, "windows-") || strings.EqualFold(cs.label, strings.TrimSpace(label)) ||
+		strings.HasPrefix(strings.ToLower(strings.TrimSpace(label)), "cp") {
+		return false
+	}
+	for _, c := range b {
+		if c >= 0x80 && c < 0xA0 {
+			return true
+		}
+	}
+	return false
 }
 
 func isUTF8Label(l string) bool {

@@ -21,6 +21,7 @@ const (
 	defNoColon          = "no-colon"
 	defPartNoColon      = "part-no-colon"
 	defSpaceColon       = "space-before-colon"
+	defPartSpaceColon   = "part-space-before-colon"
 	defFoldedFirst      = "folded-first-line"
 	defMboxLine         = "mbox-from-line"
 	defBlankFold        = "blank-folded-line"
@@ -35,6 +36,8 @@ const (
 	defWordBad          = "bad-encoded-word"
 	defWordNested       = "nested-encoded-word"
 	defWordLong         = "long-encoded-word"
+	defWordSplit        = "split-letter"
+	defWordGlued        = "glued-encoded-word"
 	defFilename         = "unsafe-file-name"
 	defFilenameConflict = "conflicting-file-names"
 
@@ -45,11 +48,17 @@ const (
 	defBadMultiType   = "bad-multipart-type"
 	defBadParam       = "bad-parameter"
 	defDupParam       = "duplicate-parameter"
+	defComment        = "comment-in-field"
 	defNoBoundary     = "no-boundary"
 	defBoundary       = "ambiguous-boundary"
 	defBoundaryLong   = "long-boundary"
 	defBoundaryPrefix = "boundary-look-alike"
 	defBoundaryAfter  = "boundary-after-close"
+	defBoundaryBlanks = "blanks-behind-boundary"
+	defStrayBoundary  = "boundary-without-multipart"
+	defNoBody         = "part-without-body"
+	defDigest         = "untyped-in-digest"
+	defUntyped        = "untyped-file"
 	defUnterminated   = "unterminated-multipart"
 	defNoParts        = "multipart-without-parts"
 	defPreamble       = "text-outside-parts"
@@ -64,19 +73,23 @@ const (
 	defNUL            = "nul"
 	defLongLine       = "long-line"
 	defLongSigned     = "long-line-in-signed"
+	defOddSigned      = "odd-in-signed"
 	defEncodingMulti  = "encoding-on-multipart"
 	defBadEncoding    = "unknown-encoding"
 	defEncodingSpell  = "misspelt-encoding"
 	defBase64         = "junk-in-base64"
 	defQP             = "bad-quoted-printable"
+	defQPBlanks       = "blanks-at-line-end"
 	def8bit           = "8bit-under-7bit"
 	defTypeMismatch   = "type-mismatch"
 	defUnknownCharset = "unknown-charset"
 	defCharsetUTF7    = "charset-utf-7"
-	defCharsetNoBOM   = "utf-16-without-mark"
+	defCharsetUTF16   = "charset-utf-16"
 	defOverlongUTF8   = "overlong-utf-8"
 	defBadUTF8        = "bad-utf-8"
+	defBadLetters     = "undecodable-letters"
 	defUnlabelled8bit = "unlabelled-8bit"
+	defWiderCharset   = "wider-charset"
 	defTextTooLong    = "text-too-long"
 
 	defUnreadable       = "unreadable-attachment"
@@ -151,11 +164,13 @@ func defectRules(name string) defectRule {
 		return defectRule{HoldIt, "Set the mail app to send HTML or plain text instead of rich text."}
 	case defBareCR, defBareLF, defNUL:
 		return defectRule{RejectIt, fixProgram}
+	case defOddSigned:
+		return defectRule{HoldIt, "Send the email without signing or encrypting it in the mail app, or send it from another one."}
 	case defLongSigned:
 		return defectRule{HoldIt, "Sign the email again with shorter lines, or turn signing off."}
 	case defBase64, defQP, defTypeMismatch:
 		return defectRule{HoldIt, fixAttachment}
-	case defUnknownCharset, defCharsetUTF7, defCharsetNoBOM, defOverlongUTF8:
+	case defUnknownCharset, defCharsetUTF7, defCharsetUTF16, defOverlongUTF8, defBadLetters:
 		return defectRule{HoldIt, "Set the mail app to write in UTF-8 and send again."}
 	case defTextTooLong:
 		return defectRule{HoldIt, "Send the long text as an attached file."}

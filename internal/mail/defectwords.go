@@ -72,13 +72,15 @@ func defectWhat(name string) string {
 		return "A line ends in a bare CR or LF"
 	case defNUL:
 		return "The email holds a NUL character"
+	case defOddSigned:
+		return "What is signed or encrypted is written in a way that mail apps read differently"
 	case defLongSigned:
 		return "What is signed has lines that are too long to be sent"
 	case defBase64, defQP:
 		return "The encoding of a part is damaged"
 	case defTypeMismatch:
 		return "An attached file is not what its name or type says"
-	case defUnknownCharset, defCharsetUTF7, defCharsetNoBOM, defOverlongUTF8:
+	case defUnknownCharset, defCharsetUTF7, defCharsetUTF16, defOverlongUTF8, defBadLetters:
 		return "The letters of a text can be read in more than one way"
 	case defTextTooLong:
 		return "The text is too long to be checked"

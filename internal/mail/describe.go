@@ -16,6 +16,9 @@ func (p *parser) describe(part *Part) (boundary string) {
 	part.MediaType, part.Params = "text/plain", map[string]string{}
 	if up := p.parent(); up != nil && up.MediaType == "multipart/digest" {
 		part.MediaType = "message/rfc822" // RFC 2046 §5.1.5
+		if _, typed := part.Get("Content-Type"); !typed {
+			p.defects.add(defDigest, part.Path, off, "") // not every reader knows
+		}
 	}
 	ct := paramValue{}
 	if v, ok := part.Get("Content-Type"); ok {
@@ -41,6 +44,9 @@ func (p *parser) describe(part *Part) (boundary string) {
 		}
 	}
 	if !part.IsMultipart() {
+		if ct.params["boundary"] != "" {
+			p.defects.add(defStrayBoundary, part.Path, off, "") // some readers look for parts all the same
+		}
 		return ""
 	}
 	if boundary = p.boundaryOf(part, ct); boundary == "" {
@@ -56,7 +62,12 @@ func (p *parser) encoding(part *Part) string {
 	if !ok {
 		return enc7bit
 	}
+	written := strings.ToLower(v)
 	v = strings.Trim(parseParams(v).main, `"';,. `)
+	if v != written {
+		// Some readers take the word out of what stands around it, some know no such encoding.
+		p.defects.add(defEncodingSpell, part.Path, part.Header.Start, "")
+	}
 	switch v {
 	case enc7bit, enc8bit, encBinary, encBase64, encQP:
 		return v
@@ -89,7 +100,19 @@ func (p *parser) mediaType(part *Part, value string, ct paramValue) {
 	default:
 		part.MediaType = ct.main
 	}
+	for name, value := range ct.params {
+		if name == "name" || name == "boundary" {
+			continue
+		}
+		ct.params[name] = strings.TrimSpace(value)
+		if ct.extended[name] {
+			p.defects.add(defBadParam, part.Path, off, safeName(name)) // few readers look for that there
+		}
+	}
 	part.Params = ct.params
+	if ct.comment {
+		p.defects.add(defComment, part.Path, off, "Content-Type")
+	}
 	if ct.sloppy {
 		p.defects.add(defBadParam, part.Path, off, "Content-Type")
 		if multi && (part.MediaType != ct.main || ct.boundary) {
@@ -130,9 +153,11 @@ func (p *parser) boundaryOf(part *Part, ct paramValue) string {
 		return ""
 	case ct.ambiguous["boundary"] || ct.extended["boundary"]:
 		p.defects.add(defBoundary, part.Path, off, "")
-	case strings.ContainsFunc(b, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(b, func(r rune) bool { return r < ' ' || r >= 0x7f }):
 		p.defects.add(defBoundary, part.Path, off, "")
 		return ""
+	case b[0] == '<' && b[len(b)-1] == '>':
+		p.defects.add(defBadParam, part.Path, off, "boundary") // some readers take the brackets off
 	case len(b) > 70: // RFC 2046 §5.1.1
 		p.defects.add(defBoundaryLong, part.Path, off, "")
 	}
@@ -153,6 +178,12 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 	var cd paramValue
 	if v, ok := part.Get("Content-Disposition"); ok {
 		cd = parseParams(v)
+		if cd.comment {
+			p.defects.add(defComment, part.Path, off, "Content-Disposition")
+		}
+		if cd.sloppy || !isToken(cd.main) {
+			p.defects.add(defBadParam, part.Path, off, "Content-Disposition")
+		}
 		switch cd.main {
 		case "inline", "":
 			part.Disposition = "inline"
@@ -180,8 +211,11 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 	if cd.ambiguous["filename"] || ct.ambiguous["name"] || other != "" && extension(name) != extension(other) {
 		p.defects.add(defFilenameConflict, part.Path, off, "")
 	}
+	if _, typed := part.Get("Content-Type"); !typed && (name != "" || part.Disposition == "attachment") {
+		p.defects.add(defUntyped, part.Path, off, "") // text (RFC 2045 §5.2); some readers go by the name
+	}
 	part.Filename = cleanFilename(name)
-	if part.Filename != strings.TrimSpace(name) {
+	if part.Filename != name {
 		p.defects.add(defFilename, part.Path, off, "")
 	}
 }
@@ -190,6 +224,9 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 // decoded, because every mail app does.
 func paramText(v paramValue, name string) (string, []string) {
 	if v.extended[name] {
+		if looksEncoded(v.params[name]) {
+			return v.params[name], []string{defWordNested} // some readers decode once more
+		}
 		return v.params[name], nil
 	}
 	return decodeWords(v.params[name])

@@ -221,7 +221,7 @@ func formatParam(name, value string) []string {
 		plain = plain && r >= ' ' && r < 0x7f && r != '"' && r != '\\'
 	}
 	switch {
-	case plain && isToken(value):
+	case plain && isToken(value) && !strings.ContainsAny(value, "'%*"):
 		return []string{name + "=" + value}
 	case plain && !strings.Contains(value, "  ") && value == strings.TrimSpace(value):
 		return []string{name + "=" + quoteString(value)}

@@ -98,6 +98,9 @@ func (h *headerReader) startLine(x piece) bool {
 		if x.whole() && len(bytes.TrimSpace(x.data)) == 0 {
 			h.defects.add(defBlankFold, h.path, x.start, "")
 		}
+		if name, _, _, _ := fieldName(h.buf); strings.EqualFold(name, "Content-Transfer-Encoding") {
+			h.defects.add(defEncodingSpell, h.path, x.start, "") // not every reader unfolds it
+		}
 		return true
 	}
 	name, _, spaced, ok := fieldName(x.data)
@@ -113,8 +116,11 @@ func (h *headerReader) startLine(x piece) bool {
 		}
 		return false
 	}
-	if spaced && (h.root || isContentField(name)) {
+	switch {
+	case spaced && (h.root || isContentField(name)):
 		h.defects.add(defSpaceColon, h.path, x.start, safeName(name))
+	case spaced:
+		h.defects.add(defPartSpaceColon, h.path, x.start, "") // some readers end the header here
 	}
 	h.flush()
 	h.start = x.start
@@ -127,7 +133,7 @@ func (h *headerReader) flush() {
 		return
 	}
 	if name, value, _, ok := fieldName(h.buf); ok {
-		h.fields = append(h.fields, Field{Name: name, Value: string(bytes.TrimSpace(value))})
+		h.fields = append(h.fields, Field{Name: name, Value: string(bytes.Trim(value, " \t\r\n"))})
 		h.raw = append(h.raw, Range{h.start, h.end})
 		h.check(name, value)
 	}
@@ -138,6 +144,9 @@ func (h *headerReader) flush() {
 func (h *headerReader) check(name string, value []byte) {
 	if !h.root && !isContentField(name) || h.root && !isReadField(name) {
 		return
+	}
+	if strings.EqualFold(name, "Content-Transfer-Encoding") && !bytes.Equal(bytes.TrimLeft(value, " \t"), bytes.Trim(value, " \t")) {
+		h.defects.add(defEncodingSpell, h.path, h.start, "") // blanks behind the word: some readers know no such encoding
 	}
 	if bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		h.defects.add(defHeaderControl, h.path, h.start, safeName(name))

@@ -84,6 +84,10 @@ func (p *parser) endLeaf(part *Part) {
 		}
 		p.defects.add(name, part.Path, off, "")
 	}
+	if q, ok := l.dec.(*qpDecoder); ok && q.trailing {
+		part.fresh = true
+		p.defects.add(defQPBlanks, part.Path, off, "")
+	}
 	if part.wire&wire8bit != 0 {
 		switch part.Encoding {
 		case enc7bit:
@@ -107,6 +111,7 @@ func (p *parser) setText(part *Part, b []byte, label string) {
 	text, cs, defects := readText(b, label)
 	for _, d := range defects {
 		p.defects.add(d, part.Path, part.Body.Start, "")
+		part.wider = part.wider || d == defWiderCharset
 	}
 	if int64(len(text)) > p.textLeft {
 		cut := p.textLeft

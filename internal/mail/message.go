@@ -82,6 +82,7 @@ type Part struct {
 	cut     bool     // Text is not the whole text
 
 	alternative bool // one of the forms in which mail apps show the message's text
+	wider       bool // the text has letters that its charset has not: the label is that of the one as which it is read
 	fresh       bool // the encoded form has two readings: it is written anew
 	dirty       bool // the part or one inside it has a defect
 

@@ -15,6 +15,7 @@ type paramValue struct {
 	ambiguous map[string]bool   // parameters given in two ways that differ
 	extended  map[string]bool   // parameters in RFC 2231 form
 	sloppy    bool              // something had to be guessed
+	comment   bool              // a comment stands in it, which not every reader passes over
 	boundary  bool              // guessed, too, where the boundary begins or ends
 	defects   []string          // of encoded values
 }
@@ -34,16 +35,17 @@ func parseParams(s string) paramValue {
 		}
 		raw = append(raw, p)
 	}
-	v.sloppy, v.boundary = sc.sloppy, sc.boundary
+	v.sloppy, v.boundary, v.comment = sc.sloppy, sc.boundary, sc.comments
 	v.collect(raw)
 	return v
 }
 
 // paramScanner reads the text of a structured field.
 type paramScanner struct {
-	s      string
-	i      int
-	sloppy bool
+	s        string
+	i        int
+	sloppy   bool
+	comments bool
 	// boundary: some readers find no boundary here, or another one, and so other parts.
 	boundary bool
 }
@@ -65,6 +67,8 @@ func (p *paramScanner) main() string {
 				p.sloppy, p.boundary = true, true
 				return b.String()
 			}
+			// Not every reader takes the blanks out of "text / plain".
+			p.sloppy = p.sloppy || b.Len() > 0 && rest != "" && rest[0] != ';' && rest[0] != '('
 		default:
 			b.WriteByte(c)
 			p.i++
@@ -81,6 +85,7 @@ func (p *paramScanner) space() {
 
 // comment skips a comment (RFC 5322 §3.2.2); one that is not closed ends with the field.
 func (p *paramScanner) comment() {
+	p.comments = true
 	n := skipComment(p.s[p.i:])
 	if n == 0 {
 		p.sloppy = true
@@ -118,7 +123,8 @@ func (p *paramScanner) param() (rawParam, bool) {
 		for p.i < len(p.s) && !strings.ContainsRune("=;", rune(p.s[p.i])) {
 			p.i++
 		}
-		name := strings.ToLower(strings.TrimSpace(p.s[start:p.i]))
+		raw := p.s[start:p.i]
+		name := strings.ToLower(strings.TrimSpace(raw))
 		if p.i >= len(p.s) || p.s[p.i] == ';' || name == "" {
 			p.sloppy = true
 			if p.i < len(p.s) {
@@ -127,17 +133,31 @@ func (p *paramScanner) param() (rawParam, bool) {
 			continue
 		}
 		p.i++ // =
+		value := p.i
 		p.space()
+		// RFC 2045 §5.1: no blanks around the equals sign, and nothing but a token before it.
+		p.sloppy = p.sloppy || p.i > value || len(raw) != len(name) || !isToken(name)
 		if p.i < len(p.s) && p.s[p.i] == '"' {
 			return rawParam{name, p.quoted()}, true
 		}
-		value := p.bare()
-		// RFC 2045 §5.1: a value with such characters must be quoted.
-		if name == "boundary" && strings.ContainsAny(value, " \t\"=") {
-			p.boundary = true
-		}
-		return rawParam{name, value}, true
+		return rawParam{name, p.bare(name)}, true
 	}
+}
+
+// bare reads a value without quotes.
+func (p *paramScanner) bare(name string) string {
+	start := p.i
+	for p.i < len(p.s) && p.s[p.i] != ';' && p.s[p.i] != '(' {
+		p.i++
+	}
+	value := strings.TrimSpace(p.s[start:p.i])
+	// Not every reader takes a value in single quotes as it stands, but RFC 2231 has them.
+	p.sloppy = p.sloppy || !isToken(value) || strings.ContainsAny(value, "'%") && !strings.HasSuffix(name, "*")
+	// RFC 2045 §5.1: a value with such characters must be quoted.
+	if name == "boundary" && strings.ContainsAny(value, " \t\"=") {
+		p.boundary = true
+	}
+	return value
 }
 
 // skip passes separators and comments.
@@ -160,13 +180,17 @@ func (p *paramScanner) quoted() string {
 		switch c := p.s[p.i]; c {
 		case '"':
 			p.i++
-			return b.String()
+			p.behind()
+			value := b.String()
+			p.sloppy = p.sloppy || value != strings.TrimSpace(value)
+			return value
 		case '\\':
 			// Some mail apps write Windows paths without doubling the backslash.
 			if p.i+1 < len(p.s) && (p.s[p.i+1] == '"' || p.s[p.i+1] == '\\') {
 				p.i++
 				b.WriteByte(p.s[p.i])
 			} else {
+				p.sloppy = true
 				b.WriteByte(c)
 			}
 		default:
@@ -177,19 +201,10 @@ func (p *paramScanner) quoted() string {
 	return b.String()
 }
 
-func (p *paramScanner) bare() string {
-	start := p.i
-	for p.i < len(p.s) && p.s[p.i] != ';' {
-		if p.s[p.i] == '(' {
-			break
-		}
-		p.i++
-	}
-	s := strings.TrimSpace(p.s[start:p.i])
-	if strings.ContainsAny(s, " \t\"=") {
-		p.sloppy = true
-	}
-	return s
+// behind notes what follows a quoted string before the next semicolon: nothing should.
+func (p *paramScanner) behind() {
+	rest := strings.TrimLeft(p.s[p.i:], " \t\r\n")
+	p.sloppy = p.sloppy || rest != "" && rest[0] != ';' && rest[0] != '('
 }
 
 // segment is one piece of a continued parameter (RFC 2231 §3).
@@ -263,10 +278,13 @@ func (v *paramValue) join(segs []segment) (value string, ok bool) {
 			isEncoded = true
 			if parts := strings.SplitN(text, "'", 3); len(parts) == 3 {
 				label, text = parts[0], parts[2]
+			} else {
+				v.sloppy = true
 			}
 		}
 		if s.encoded {
 			text = percentDecode(text)
+			v.sloppy = v.sloppy || !isEncoded // only the first piece can say in which charset
 		}
 		b = append(b, text...)
 	}

@@ -86,6 +86,7 @@ func parse(src io.ReaderAt, size int64, lim Limits, how reading) (*Message, erro
 	if err := p.openAttachments(how.outer, how.original); err != nil {
 		return nil, err
 	}
+	p.oddSigned()
 	p.m.Defects = p.defects.list
 	p.markDirty()
 	return p.m, nil
@@ -252,6 +253,10 @@ func (p *parser) boundary(x piece) bool {
 			p.defects.add(defBoundaryAfter, f.part.Path, x.start, "")
 			continue
 		}
+		if len(tail) > 0 {
+			// RFC 2046 §5.1.1 allows blanks there; not every reader does.
+			p.defects.add(defBoundaryBlanks, f.part.Path, x.start, "")
+		}
 		p.delimiter(i, x, closing)
 		return true
 	}
@@ -289,6 +294,10 @@ func (p *parser) child(parent *Part, start int64) *Part {
 // endCurrent ends the part being read before the delimiter at off; the line end before the
 // delimiter belongs to the delimiter.
 func (p *parser) endCurrent(off int64) {
+	if p.inHeader {
+		// No empty line ends the header: for some readers there is no such part.
+		p.defects.add(defNoBody, p.cur.Path, off, "")
+	}
 	for p.inHeader {
 		p.finishHeader(off)
 	}
@@ -429,16 +438,37 @@ func (p *parser) parent() *Part {
 	return p.stack[len(p.stack)-1].part
 }
 
+// needsRewriting reports a defect that is accepted as read because the copy, written anew, has
+// it no more. Where nothing may be written anew it stays.
+func needsRewriting(defect string) bool {
+	switch defect {
+	case defDuplicateIgnored, defDupParam, defBadParam, defBadType, defComment, defEncodingSpell, defWiderCharset,
+		defUnlabelled8bit, def8bit, defFilename, defBoundaryBlanks, defNoBody, defDigest, defUntyped, defStrayBoundary, defQPBlanks,
+		defPartSpaceColon, defWordSplit, defWordGlued, defMboxLine:
+		return true
+	}
+	return false
+}
+
+// oddSigned holds what is signed or encrypted, and so copied as it is, with a defect that only
+// writing anew would cure.
+func (p *parser) oddSigned() {
+	if !p.m.Signed() && !p.m.Encrypted() {
+		return
+	}
+	for _, d := range p.defects.list {
+		if needsRewriting(d.Name) {
+			p.defects.add(defOddSigned, d.Path, d.Offset, d.Name)
+		}
+	}
+}
+
 // markDirty marks every part that has a defect in it which a copy would keep.
 func (p *parser) markDirty() {
 	bad := map[string]bool{}
 	for _, d := range p.m.Defects {
-		if d.Default == AcceptAsRead {
-			switch d.Name {
-			case defDuplicateIgnored, defDupParam, defBadParam, defBadType:
-			default:
-				continue
-			}
+		if d.Default == AcceptAsRead && !needsRewriting(d.Name) {
+			continue
 		}
 		for path := d.Path; path != ""; {
 			bad[path] = true

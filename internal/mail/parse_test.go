@@ -262,7 +262,7 @@ func TestB39B41_TypesAndCharsets(t *testing.T) {
 		{"winmail", multi("application/octet-stream; name=WINMAIL.DAT", "x\n"), defTNEF, HoldIt},
 		{"encoded message", topFields + "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nRnJvbTogYQ==\n", defEncodedMessage, HoldIt},
 		{"utf-7", multi("text/plain; charset=utf-7", "+ADw-\n"), defCharsetUTF7, HoldIt},
-		{"utf-16", topFields + "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\nAGEAYg==\n", defCharsetNoBOM, HoldIt},
+		{"utf-16", topFields + "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\nAGEAYg==\n", defCharsetUTF16, HoldIt},
 		{"unknown", multi("text/plain; charset=x-none", "a\n"), defUnknownCharset, HoldIt},
 		{"overlong", multi("text/plain; charset=utf-8", "a\xc0\xaeb\n"), defOverlongUTF8, HoldIt},
 		{"bad utf-8", multi("text/plain; charset=utf-8", "a\xffb\n"), defBadUTF8, AcceptAsRead},

@@ -207,10 +207,26 @@ func (d *base64Decoder) close(dst []byte) []byte {
 func (d *base64Decoder) bad() bool { return d.defect }
 
 // qpDecoder reads quoted-printable (RFC 2045 §6.7). Blanks at the end of a line stay, so that
-// nothing is lost; an escape that is none stays as it stands and is a defect.
+// nothing is lost, and are reported, because the RFC has them deleted; an escape that is none
+// stays as it stands and is a defect.
 type qpDecoder struct {
-	held   []byte // "=", "=A", "= \t", "=\r": not yet decided
-	defect bool
+	held     []byte // "=", "=A", "= \t", "=\r": not yet decided
+	defect   bool
+	blank    bool // the last byte was a blank, as such
+	trailing bool // blanks stand before a line end
+}
+
+// literal notes what is not escaped.
+func (d *qpDecoder) literal(b []byte) {
+	if len(b) == 0 || d.trailing {
+		return
+	}
+	d.trailing = d.blank && (b[0] == '\r' || b[0] == '\n')
+	for _, end := range []string{" \r", "\t\r", " \n", "\t\n"} {
+		d.trailing = d.trailing || bytes.Contains(b, []byte(end))
+	}
+	last := b[len(b)-1]
+	d.blank = last == ' ' || last == '\t'
 }
 
 func (d *qpDecoder) decode(dst, src []byte) []byte {
@@ -218,8 +234,11 @@ func (d *qpDecoder) decode(dst, src []byte) []byte {
 		if len(d.held) == 0 {
 			i := bytes.IndexByte(src, '=')
 			if i < 0 {
+				d.literal(src)
 				return append(dst, src...)
 			}
+			d.literal(src[:i])
+			d.blank = false
 			dst = append(dst, src[:i]...)
 			d.held = append(d.held, '=')
 			src = src[i+1:]
@@ -253,7 +272,7 @@ func (d *qpDecoder) step(dst []byte, c byte) []byte {
 		d.held = append(d.held, c)
 		return dst
 	}
-	d.defect = true
+	d.defect = true // from here on it does not matter what blanks there are
 	dst = append(dst, d.held...)
 	d.held = d.held[:0]
 	if c == '=' {
@@ -270,6 +289,7 @@ func (d *qpDecoder) close(dst []byte) []byte {
 		dst = append(dst, d.held...)
 	}
 	d.held = d.held[:0]
+	d.trailing = d.trailing || d.blank
 	return dst
 }
 

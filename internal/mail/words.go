@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +31,9 @@ func decodeWords(s string) (string, []string) {
 		}
 		d.literal(s[:i])
 		d.word(w, n)
+		if i > 0 && !isWSP(s[i-1]) || i+n < len(s) && !isWSP(s[i+n]) {
+			d.defect(defWordGlued) // RFC 2047 §5 (1): then not every reader decodes it
+		}
 		s = s[i+n:]
 	}
 	d.literal(s)
@@ -62,6 +66,8 @@ func isASCII(s string) bool {
 	return true
 }
 
+func isWSP(c byte) bool { return c == ' ' || c == '\t' }
+
 // encodedWord is =?charset?encoding?content?= with its content decoded to bytes.
 type encodedWord struct {
 	charset string
@@ -72,6 +78,7 @@ type encodedWord struct {
 type wordDecoder struct {
 	out     strings.Builder
 	pending []byte // bytes of the last encoded words, all in one charset
+	last    int    // where the last of them begins in pending
 	charset string
 	gap     string // white space behind the last encoded word
 	inWord  bool
@@ -106,8 +113,22 @@ func (d *wordDecoder) word(w encodedWord, n int) {
 		d.flush()
 	}
 	d.gap = ""
+	if d.inWord && d.splits(w.content) {
+		d.defect(defWordSplit) // not every reader joins them
+	}
+	d.last = len(d.pending)
 	d.pending = append(d.pending, w.content...)
 	d.charset, d.inWord = w.charset, true
+}
+
+// splits reports whether the last word and the next one say something else together than one
+// by one.
+func (d *wordDecoder) splits(next []byte) bool {
+	last := d.pending[d.last:]
+	a, _, _ := readText(last, d.charset)
+	b, _, _ := readText(next, d.charset)
+	both, _, _ := readText(slices.Concat(last, next), d.charset)
+	return a+b != both
 }
 
 func (d *wordDecoder) flush() {
@@ -117,8 +138,10 @@ func (d *wordDecoder) flush() {
 	text, _, defects := readText(d.pending, d.charset)
 	for _, name := range defects {
 		switch name {
-		case defUnknownCharset, defCharsetUTF7, defOverlongUTF8, defCharsetNoBOM:
+		case defUnknownCharset, defCharsetUTF7, defOverlongUTF8, defCharsetUTF16, defBadLetters:
 			d.defect(defWordCharset)
+		default:
+			d.defect(name)
 		}
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
@@ -126,7 +149,7 @@ func (d *wordDecoder) flush() {
 	}
 	d.out.WriteString(text)
 	d.out.WriteString(d.gap)
-	d.pending, d.gap, d.inWord = d.pending[:0], "", false
+	d.pending, d.last, d.gap, d.inWord = d.pending[:0], 0, "", false
 }
 
 // maxWord bounds one encoded word: whole subjects in one word are common, and the bound keeps
