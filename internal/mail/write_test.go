@@ -535,13 +535,26 @@ func FuzzWrite(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { checkLoop(t, b) })
 }
 
+// FuzzHTMLEdit: what is inserted is shown, what is replaced was a word of the shown text, and no
+// other byte changes; a second time nothing is inserted above the quote.
 func FuzzHTMLEdit(f *testing.F) {
-	for _, s := range []string{"<p>Hello</p>", "<html><body>x</body></html>", "<div class=gmail_quote>x", "<table><tr><td>x</table>", "<!-- x", "<svg><p>", "<select><p>a", "<p hidden>x", "&#0;<b>"} {
+	for _, s := range []string{"<p>Hello</p>", "<html><body>x</body></html>", "<div class=gmail_quote>x", "<table><tr><td>x</table>", "<!-- x", "<svg><p>", "<select><p>a", "<p hidden>x", "&#0;<b>",
+		"the&nbsp;the &copythe &quot;the&quot; <a href='mailto:the?x=&amp;y'>the", "<script>the</script>the&#39;s &notit;"} {
 		f.Add(s)
+	}
+	rep, err := newReplacer([]Replacement{{"the", "<QQ&"}})
+	if err != nil {
+		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 		cs := charset{label: utf8Label}
+		if !strings.Contains(s, "QQ") {
+			pieces := strings.Split(rep.html(s), "&lt;QQ&amp;")
+			if was := strings.ToLower(s); strings.Count(was, "the") < len(pieces)-1 && !strings.Contains(s, "&") || !subsequence(s, pieces) {
+				t.Fatalf("%q became %q", s, rep.html(s))
+			}
+		}
 		out, err := editHTML(s, []string{firstLine}, []string{crisisLine}, cs)
 		if err != nil {
 			return
@@ -556,5 +569,55 @@ func FuzzHTMLEdit(f *testing.F) {
 		if rest = strings.Replace(rest, htmlParagraphs([]string{crisisLine}, cs), "", 1); rest != s && out != s {
 			t.Fatalf("%q became %q", s, out)
 		}
+		if again, err := editHTML(out, nil, []string{crisisLine}, cs); err != nil || again != out {
+			t.Fatalf("%q, the second time %q, %v", out, again, err)
+		}
 	})
+}
+
+// subsequence reports whether the pieces stand in s in their order, the first at its start and
+// the last at its end, with a few bytes between two.
+func subsequence(s string, pieces []string) bool {
+	for i, p := range pieces {
+		at := strings.Index(s, p)
+		if at < 0 || i == 0 && at > 0 {
+			return false
+		}
+		s = s[at+len(p):]
+	}
+	return s == "" || strings.HasSuffix(s, pieces[len(pieces)-1])
+}
+
+// FuzzPlainEdit: a text without what was inserted is the text as it was, and a second time
+// nothing is inserted above the quote.
+func FuzzPlainEdit(f *testing.F) {
+	for _, s := range []string{"", "Hello", "Hello.\r\n\r\n> old\r\n", "a\nOn Mon, 2 Nov 2026, a@b.example wrote:\n> b", "\uFEFF", "\r\n", "-- \r\nMaya", "-----Original Message-----\nFrom: a\nSent: b\nTo: c\n"} {
+		f.Add(s, false)
+		f.Add(s, true)
+	}
+	f.Fuzz(func(t *testing.T, s string, flowed bool) {
+		out := editPlain(s, []string{firstLine}, []string{crisisLine}, flowed)
+		if again := editPlain(out, nil, []string{crisisLine}, flowed); again != out {
+			t.Fatalf("%q, the second time %q", out, again)
+		}
+		if strings.Contains(s, crisisLine) || strings.Contains(s, firstLine) {
+			return
+		}
+		before, after, _ := strings.Cut(out, firstLine)
+		above, below, found := strings.Cut(strings.TrimLeft(after, "\r\n"), crisisLine)
+		if !found {
+			t.Fatalf("%q has no lines: %q", s, out)
+		}
+		lines := func(s string) string { return strings.TrimLeft(strings.TrimRight(s, "\r\n"), "\r\n") }
+		if got := before + lines(above) + lines(below); !strings.HasPrefix(s, before) || strings.Map(noLineEnd, got) != strings.Map(noLineEnd, s) {
+			t.Fatalf("%q became %q", s, out)
+		}
+	})
+}
+
+func noLineEnd(r rune) rune {
+	if r == '\r' || r == '\n' {
+		return -1
+	}
+	return r
 }
