@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // attached is a message with one attached file.
@@ -375,55 +374,6 @@ func TestBase64At(t *testing.T) {
 		if n, err := at.ReadAt(make([]byte, 10), size-4); n != 4 || err != io.EOF {
 			t.Errorf("at the end: %d, %v", n, err)
 		}
-	}
-}
-
-// TestInsideLinear reads hostile files of four times the size in about four times the time.
-// It is not parallel, because it measures time.
-func TestInsideLinear(t *testing.T) {
-	for name, c := range map[string]struct {
-		file string
-		make func(n int) []byte
-	}{
-		"pdf objects":  {"a.pdf", func(n int) []byte { return samplePDF("", strings.Repeat("1 0 obj << /A [", n)) }},
-		"pdf no ends":  {"a.pdf", func(n int) []byte { return samplePDF("", strings.Repeat("1 0 obj <<>> stream\n", n)) }},
-		"pdf arrays":   {"a.pdf", func(n int) []byte { return samplePDF("", pdfData("", strings.Repeat("[", n)+" Tj")) }},
-		"pdf strings":  {"a.pdf", func(n int) []byte { return samplePDF("", strings.Repeat("2 0 obj ((", n)) }},
-		"pdf hex":      {"a.pdf", func(n int) []byte { return samplePDF("", strings.Repeat("<", n)+" Tj") }},
-		"pdf fonts":    {"a.pdf", func(n int) []byte { return pagePDF(strings.Repeat("/F1 1 Tf (a) Tj ", n)) }},
-		"pdf trailers": {"a.pdf", func(n int) []byte { return samplePDF("", strings.Repeat("trailer << ", n)) }},
-		"pdf images":   {"a.pdf", func(n int) []byte { return pagePDF(strings.Repeat("BI ID ", n) + " Tj") }},
-		"pdf pages": {"a.pdf", func(n int) []byte {
-			return samplePDF("", strings.Repeat("3 0 obj <</Type/Page/Contents 4 0 R>> ", n), "["+strings.Repeat("9 0 R ", n)+"]")
-		}},
-		"rtf groups":      {"a.rtf", func(n int) []byte { return []byte(`{\rtf1 ` + strings.Repeat("{\\a}", n)) }},
-		"rtf hex":         {"a.rtf", func(n int) []byte { return []byte(`{\rtf1 ` + strings.Repeat(`\'e9\u3`, n)) }},
-		"docx tags":       {"a.docx", func(n int) []byte { return sampleDOCX(t, strings.Repeat("<w:del>", n)) }},
-		"docx attributes": {"a.docx", func(n int) []byte { return sampleDOCX(t, "<a"+strings.Repeat(" b='@", n)) }},
-		"xml entities":    {"a.xml", func(n int) []byte { return []byte("<?xml?>" + strings.Repeat("&amp", n)) }},
-		"calendar":        {"a.ics", func(n int) []byte { return []byte("BEGIN:VCALENDAR\n" + strings.Repeat(" a\n", n)) }},
-		"doc":             {"a.doc", func(n int) []byte { return []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + strings.Repeat("a\x00", n)) }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cost := func(n int) time.Duration {
-				b := attached("application/octet-stream", c.file, c.make(n))
-				best := time.Hour
-				for range 3 {
-					start := time.Now()
-					parseBytes(t, b)
-					best = min(best, time.Since(start))
-				}
-				return best
-			}
-			// Quadratic work would cost sixteen times as much; a busy machine gets another try.
-			var small, large time.Duration
-			for range 4 {
-				if small, large = cost(8_000), cost(32_000); large <= 9*small+50*time.Millisecond {
-					return
-				}
-			}
-			t.Errorf("four times the size took %v instead of %v", large, small)
-		})
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 const topFields = "From: Maya <maya@willowhouse.example>\nTo: anna@example.org\nSubject: Hello\n"
@@ -338,44 +337,6 @@ func TestBoundedMemory(t *testing.T) {
 	})
 	if grown > 2<<20 {
 		t.Errorf("%d bytes of message cost %d bytes", len(b), grown)
-	}
-}
-
-// TestLinear reads hostile messages of four times the size in about four times the time. It is
-// not parallel, because it measures time.
-func TestLinear(t *testing.T) {
-	for name, mail := range map[string]func(n int) string{
-		"open words":    func(n int) string { return topFields + "Subject: " + strings.Repeat("=?a?q? ", n) + "\n\nx" },
-		"open comments": func(n int) string { return "From: a@example.org\nTo: " + strings.Repeat("(", n) + "\n\nx" },
-		"open tags":     func(n int) string { return multi("text/html", strings.Repeat("<div>", n)) },
-		"open angle":    func(n int) string { return multi("text/html", strings.Repeat("<", n)) },
-		"quotes":        func(n int) string { return multi("text/plain", strings.Repeat("On 1 x\n", n)) },
-		"dashes":        func(n int) string { return multi("multipart/mixed; boundary=b", strings.Repeat("--b\n\n--bx\n", n)) },
-		"parameters":    func(n int) string { return multi("text/plain"+strings.Repeat("; a=b", n), "x") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			cost := func(n int) time.Duration {
-				b := []byte(crlf(mail(n)))
-				best := time.Hour
-				for range 3 {
-					start := time.Now()
-					m := parseBytes(t, b)
-					m.NewText()
-					for range m.Texts() {
-					}
-					best = min(best, time.Since(start))
-				}
-				return best
-			}
-			// Quadratic work would cost sixteen times as much; a busy machine gets another try.
-			var small, large time.Duration
-			for range 4 {
-				if small, large = cost(8_000), cost(32_000); large <= 9*small+50*time.Millisecond {
-					return
-				}
-			}
-			t.Errorf("four times the size took %v instead of %v", large, small)
-		})
 	}
 }
 
