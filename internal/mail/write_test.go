@@ -588,7 +588,7 @@ func subsequence(s string, pieces []string) bool {
 // FuzzPlainEdit: a text without what was inserted is the text as it was, and a second time
 // nothing is inserted above the quote.
 func FuzzPlainEdit(f *testing.F) {
-	for _, s := range []string{"", "Hello", "Hello.\r\n\r\n> old\r\n", "a\nOn Mon, 2 Nov 2026, a@b.example wrote:\n> b", "\uFEFF", "\r\n", "-- \r\nMaya", "-----Original Message-----\nFrom: a\nSent: b\nTo: c\n"} {
+	for _, s := range []string{"", "Hello", "Hello.\r\n\r\n> old\r\n", "a\nOn Mon, 2 Nov 2026, a@b.example wrote:\n> b", "\uFEFF", "\r\n", "-- \r\nMaya", "-----Original Message-----\nFrom: a\nSent: b\nTo: c\n", "On (0000@ wrote:"} {
 		f.Add(s, false)
 		f.Add(s, true)
 	}

@@ -113,7 +113,7 @@ def letters(message):
 def without_paragraph(s, p, is_html, where):
     """s without the paragraph p and the blank line that came with it, in every way possible."""
     if is_html:
-        for m in re.finditer(r"<p dir=\"(?:ltr|rtl)\" style=\"margin:1em 0;white-space:normal\">((?:[^<]|&[^;]+;)*)</p>\r\n", s):
+        for m in re.finditer(r"<p(?: [^<>]*)?>([^<]*)</p>\r\n", s):
             if html.unescape(m[1]) == p:
                 yield s[: m.start()] + s[m.end():]
         return
