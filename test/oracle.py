@@ -226,6 +226,9 @@ def check(manifest, source, output):
     if source["whole"]:
         if source["leaves"] != Counter(digest(p) for p in leaves(message)):
             yield "signed or encrypted, but not whole"
+        # The gateway ends the last line where the mail app did not.
+        if raw.partition(b"\r\n\r\n")[2] not in (source["body"], source["body"] + b"\r\n"):
+            yield "signed or encrypted, and the body is not byte for byte as it was"
         return
 
     crisis = squeeze(client["crisis"])
@@ -270,6 +273,7 @@ def read(case):
     return {
         "broken": case["defect"] and broken(message),
         "whole": must_stay_whole(message),
+        "body": raw.partition(b"\r\n\r\n")[2],
         "leaves": Counter(digest(p) for p in leaves(message)),
         "editable": Counter(digest(p) for p in forms(message)),
         "embedded": Counter(embedded(message)),
