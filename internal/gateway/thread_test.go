@@ -19,6 +19,7 @@ type post struct {
 	id    string
 	chain []string       // References and, last, In-Reply-To
 	to    []mail.Address // envelope
+	extra string         // more of the header
 }
 
 // reply is the chain of an answer to p (RFC 5322 §3.6.4).
@@ -50,6 +51,7 @@ func (c *correspondence) send(subject string, p post, shown ...mail.Address) (ma
 	if len(p.chain) > 0 {
 		letter = "References: <" + strings.Join(p.chain, ">\r\n <") + ">\r\nIn-Reply-To: <" + p.chain[len(p.chain)-1] + ">\r\n" + letter
 	}
+	letter = p.extra + letter
 	e := c.envelope(p.to...)
 	if _, err := c.g.Submit(c.t.Context(), e, strings.NewReader(letter)); err != nil {
 		c.fatalf("%v", err)
@@ -72,6 +74,11 @@ func (c *correspondence) arrive(id mail.ID, p post) {
 		}
 	}
 	for to, m := range copies {
+		for _, f := range m.Root.Fields {
+			if strings.HasPrefix(strings.ToLower(f.Name), "resent-") {
+				c.fatalf("the copy for %s has %s", to, f.Name)
+			}
+		}
 		for other, n := range copies {
 			if other != to && n.MessageID == m.MessageID && !slices.Equal(n.To, m.To) {
 				c.fatalf("%s and %s got different copies under one id", to, other)
@@ -372,6 +379,182 @@ func TestNoCopyNamesAnIDOfSomebodyElse(t *testing.T) {
 					all = append(all, p.id)
 				}
 				c.send(subject, post{chain: rapid.Permutation(all).Draw(rt, "chain"), to: to}, shown...)
+			}
+		}
+	})
+}
+
+// resent are the fields that a mail app puts above a mail that it sends on as it is (RFC 5322
+// §3.6.6).
+func resent(n int, to ...mail.Address) string {
+	var names []string
+	for _, a := range to {
+		names = append(names, a.String())
+	}
+	return fmt.Sprintf("Resent-From: Maya Okafor <maya@willowhouse.example>\r\nResent-To: %s\r\nResent-Bcc: dev@example.org\r\nResent-Date: Wed, 04 Mar 2026 11:59:30 +0000\r\nResent-Message-ID: <again%d@laptop.willowhouse.example>\r\n",
+		strings.Join(names, ", "), n)
+}
+
+// TestResent: a mail from the Sent folder, sent on with its header as it was, to somebody who had
+// it and to somebody who had not.
+func TestResent(t *testing.T) {
+	t.Parallel()
+	c := newCorrespondence(newBench(t), new(int), t.Fatalf)
+	anna, ben, cara := clientAt(0), clientAt(1), clientAt(2)
+	_, first := c.send("Tuesday", post{to: []mail.Address{anna, ben}}, anna, ben)
+	_, second := c.send("Re: Tuesday", post{chain: first.reply(), to: []mail.Address{anna, ben}}, anna, ben)
+	for _, who := range []mail.Address{cara, anna} {
+		again := second
+		again.to, again.extra = []mail.Address{who}, resent(c.next(), who)
+		id, _ := c.send("Re: Tuesday", again, anna, ben)
+		m := c.copies(id)[who.String()]
+		if m == nil || len(m.To) != 1 || m.To[0].Address != who || m.MessageID == second.id {
+			t.Fatalf("%s: %+v", who, m)
+		}
+		head, _, _ := strings.Cut(raw(t, m), "\r\n\r\n")
+		for _, other := range []mail.Address{anna, ben, cara, clientAt(3)} {
+			if other != who && strings.Contains(head, other.LocalPart) {
+				t.Errorf("the copy for %s names %s:\n%s", who, other, head)
+			}
+		}
+	}
+	if got := c.last(cara).chain; len(got) != 0 {
+		t.Errorf("Cara was in no thread and sees %v", got)
+	}
+	if in := c.inbox[anna.String()]; len(in) != 3 || !slices.Equal(in[2].chain, in[1].chain) || in[2].id == in[1].id {
+		t.Errorf("Anna sees %+v", in)
+	}
+	// Both answer, and the thread goes on for each from what they have.
+	for _, who := range []mail.Address{cara, anna} {
+		before := c.last(who)
+		a := c.answers(who, before)
+		c.send("Re: Tuesday", post{chain: a.reply(), to: []mail.Address{who}}, who)
+		if got := c.last(who).chain; !slices.Contains(got, before.id) {
+			t.Errorf("%s sees %v, without %s", who, got, before.id)
+		}
+	}
+}
+
+// threadModel says what a reader's copy must name: a small account of who saw what, kept apart
+// from the product's.
+type threadModel struct {
+	saw     map[string]map[string]string // by reader: Maya's id, and the one that they saw
+	readers map[string]map[string]bool   // by id: who it went to
+}
+
+// chain is the References of the copy for who.
+func (m *threadModel) chain(p post, shown []mail.Address, forward bool, who string) []string {
+	others := map[string]bool{}
+	for _, a := range slices.Concat(p.to, shown) {
+		others[a.String()] = true
+	}
+	alone := len(others) == 1 && !forward
+	for _, id := range p.chain {
+		for r := range m.readers[id] {
+			alone = alone && r == who
+		}
+	}
+	var out []string
+	for _, id := range p.chain {
+		as, known := m.saw[who][id], len(m.readers[id]) > 0
+		if !known && alone {
+			as = id // can only be this reader's own
+		}
+		if as != "" && !slices.Contains(out, as) {
+			out = append(out, as)
+		}
+	}
+	return out
+}
+
+// sent records what the readers of a mail learnt.
+func (m *threadModel) sent(p post, who, as string, chain []string) {
+	learn := func(id, as string) {
+		if m.saw[who] == nil {
+			m.saw[who] = map[string]string{}
+		}
+		if m.readers[id] == nil {
+			m.readers[id] = map[string]bool{}
+		}
+		m.saw[who][id], m.readers[id][who] = as, true
+	}
+	learn(p.id, as)
+	for _, id := range p.chain {
+		if slices.Contains(chain, id) && len(m.readers[id]) == 0 {
+			learn(id, id)
+		}
+	}
+}
+
+// TestThreadsFollowTheModel writes, answers, answers all, forwards and sends again at random, ten
+// messages between Maya and three clients, each with a copy of their own: every copy names what
+// its reader saw, all of it, in order, and nothing else.
+func TestThreadsFollowTheModel(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	n := 0
+	clients := []mail.Address{clientAt(0), clientAt(1), clientAt(2)}
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCorrespondence(b, &n, rt.Fatalf)
+		model := &threadModel{map[string]map[string]string{}, map[string]map[string]bool{}}
+		deliver := func(subject string, p post, shown []mail.Address) {
+			before := map[string]int{}
+			for _, a := range p.to {
+				before[a.String()] = len(c.inbox[a.String()])
+			}
+			_, p = c.send(subject, p, shown...)
+			forward := strings.HasPrefix(subject, "Fwd:")
+			want := map[string][]string{}
+			for _, a := range p.to { // all at once: what one learns now, the others did not know before
+				want[a.String()] = model.chain(p, shown, forward, a.String())
+			}
+			for _, a := range p.to {
+				in := c.inbox[a.String()]
+				if len(in) != before[a.String()]+1 {
+					rt.Fatalf("%s got %d copies of %q", a, len(in)-before[a.String()], subject)
+				}
+				got := in[len(in)-1]
+				if !slices.Equal(got.chain, want[a.String()]) {
+					rt.Fatalf("%q %+v for %s:\n got %v\nwant %v", subject, p, a, got.chain, want[a.String()])
+				}
+				model.sent(p, a.String(), got.id, got.chain)
+			}
+		}
+		some := func() []mail.Address {
+			return rapid.Permutation(clients).Draw(rt, "to")[:rapid.IntRange(1, 3).Draw(rt, "n")]
+		}
+		first := some()
+		deliver("Tuesday", post{to: first}, first)
+		var came []post
+		var from []mail.Address
+		for range 9 {
+			sent := rapid.SampledFrom(c.maya).Draw(rt, "sent")
+			switch what := rapid.SampledFrom([]string{"new", "reply", "reply", "reply all", "forward", "on", "again", "resent"}).Draw(rt, "what"); what {
+			case "new":
+				to := some()
+				deliver("Tuesday", post{to: to}, to)
+			case "reply": // a client answers what came, and Maya answers them
+				who := rapid.SampledFrom(sent.to).Draw(rt, "who")
+				came, from = append(came, c.answers(who, c.last(who))), append(from, who)
+				deliver("Re: Tuesday", post{chain: came[len(came)-1].reply(), to: []mail.Address{who}}, []mail.Address{who})
+			case "reply all", "forward": // of something that came, to whomever
+				if len(came) == 0 {
+					continue
+				}
+				i := rapid.IntRange(0, len(came)-1).Draw(rt, "came")
+				to := some()
+				if what == "reply all" && !slices.Contains(to, from[i]) {
+					to = append(to, from[i])
+				}
+				deliver(map[string]string{"reply all": "Re: Tuesday", "forward": "Fwd: Tuesday"}[what], post{chain: came[i].reply(), to: to}, to)
+			case "on": // from her own, to whomever
+				to := some()
+				deliver("Re: Tuesday", post{chain: sent.reply(), to: to}, to)
+			case "again": // out of the Sent folder, under the same id
+				deliver("Tuesday", post{id: sent.id, chain: sent.chain, to: sent.to}, sent.to)
+			case "resent": // with its header as it was, to whomever
+				to := some()
+				deliver("Tuesday", post{id: sent.id, chain: sent.chain, to: to, extra: resent(c.next(), to...)}, sent.to)
 			}
 		}
 	})
