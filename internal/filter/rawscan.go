@@ -4,37 +4,26 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
-// raw searches bytes of unknown form as ASCII, and once more without the zero bytes of UTF-16.
-// It finds what addresses and numbers find in the whole of it, folded, and hands them only the
-// few places where there can be something: in a large picture hardly anything else counts.
+// raw searches bytes of unknown form as ASCII, and as ASCII without the zero bytes of UTF-16. It
+// finds what addresses and numbers find in the whole of it, folded, and hands them only the few
+// places where there can be something: in a large picture hardly anything else counts.
 func (p *partSearch) raw(b []byte) {
-	l := p.l
-	l.ragged = true
-	defer func() { l.ragged = false }()
-	p.rawASCII(b)
+	p.l.ragged = true
+	defer func() { p.l.ragged = false }()
 	zero := bytes.IndexByte(b, 0)
-	if zero < 0 {
-		return
-	}
-	l.squeezed = l.squeezed[:0]
-	for ; zero >= 0; zero = bytes.IndexByte(b, 0) {
-		l.squeezed = append(l.squeezed, b[:zero]...)
-		b = b[zero+1:]
-	}
-	l.squeezed = append(l.squeezed, b...)
-	p.rawASCII(l.squeezed)
-}
-
-func (p *partSearch) rawASCII(b []byte) {
-	p.rawMailboxes(b)
+	p.rawMailboxes(b, zero >= 0)
 	p.rawNumbers(b)
+	if zero >= 0 {
+		p.rawNumbersAcross(b, zero)
+	}
 }
 
 // rawMailboxes looks at every "@" with a domain behind it that somebody has.
-func (p *partSearch) rawMailboxes(b []byte) {
+func (p *partSearch) rawMailboxes(b []byte, zeros bool) {
 	l := p.l
 	for from := 0; ; {
 		at := bytes.IndexByte(b[from:], '@')
@@ -43,22 +32,47 @@ func (p *partSearch) rawMailboxes(b []byte) {
 		}
 		at += from
 		from = at + 1
-		if !l.rawDomain(b[from:]) {
+		plain, zero := l.rawDomain(b[from:], false)
+		if plain {
+			low := max(0, at-maxLocal*utf8.UTFMax) // as far as locals looks
+			l.lower(b[low:min(len(b), from+maxDomain)])
+			p.address(l.low, at-low)
+		}
+		if !zeros || !plain && !zero {
 			continue
 		}
-		low := max(0, at-maxLocal*utf8.UTFMax) // as far as locals looks
-		l.lower(b[low:min(len(b), from+maxDomain)])
-		p.address(l.low, at-low)
+		if joined, _ := l.rawDomain(b[from:], true); plain || joined {
+			low, n := at, 0
+			for ; low > 0 && n < maxLocal*utf8.UTFMax; low-- {
+				if b[low-1] != 0 {
+					n++
+				}
+			}
+			high := from
+			for k := 0; high < len(b) && k < maxDomain; high++ {
+				if b[high] != 0 {
+					k++
+				}
+			}
+			l.lower(b[low:high])
+			l.squeeze()
+			p.address(l.low, n)
+		}
 	}
 }
 
-// rawDomain reports whether bytes start with a domain that address would look at further.
-func (l *leaks) rawDomain(b []byte) bool {
+// rawDomain reports whether bytes start with a domain that address would look at further, and
+// whether what starts there ends with a zero byte. It reads over these when it is told to.
+func (l *leaks) rawDomain(b []byte, over bool) (known, zero bool) {
 	var name [maxDomain]byte
 	n := 0
-	for n < min(len(b), len(name)) {
-		c := lowerByte(b[n])
+	for i := 0; i < len(b) && n < len(name); i++ {
+		c := lowerByte(b[i])
+		if c == 0 && over {
+			continue
+		}
 		if !domainByte(c) {
+			zero = c == 0
 			break
 		}
 		name[n] = c
@@ -67,7 +81,7 @@ func (l *leaks) rawDomain(b []byte) bool {
 	behind := 0
 	for d := bytes.Trim(name[:n], ".-"); len(d) > 0; {
 		if l.in.Watch.hasDomain(d) || l.domains[string(d)] {
-			return true
+			return true, zero
 		}
 		i := bytes.LastIndexByte(d, '.')
 		if behind < maxBehind && i >= 0 && len(d)-i > 3 {
@@ -80,7 +94,7 @@ func (l *leaks) rawDomain(b []byte) bool {
 		}
 		d = d[:i]
 	}
-	return false
+	return false, zero
 }
 
 // rawNumbers looks at every run of digits that is long enough for a phone number: minPhone
@@ -90,24 +104,19 @@ func (l *leaks) rawDomain(b []byte) bool {
 // most three steps.
 func (p *partSearch) rawNumbers(b []byte) {
 	const _, _ = uint(3 - maxGap), uint(minPhone - 8) // else the above is not so
-	before, done := 0, 0                              // digits in the step before; what was looked at
+	before, done := uint64(0), 0                      // digits in the step before; what was looked at
 	for i := 0; i < len(b); i += 8 {
 		m := digitsAt(b, i)
-		if m&(m-1) == 0 { // at most one digit
-			before = bits.OnesCount64(m)
-			continue
-		}
-		here, both := bits.OnesCount64(m), before+bits.OnesCount64(m)
-		before = here
-		if both < 4 {
+		last := before
+		before = m
+		if m&(m-1) == 0 || bits.OnesCount64(last)+bits.OnesCount64(m) < 4 { // at most one digit; too few
 			continue
 		}
 		if i < done {
 			m &= ^uint64(0) << (8 * min(done-i, 8))
 		}
 		for m != 0 {
-			at := i + bits.TrailingZeros64(m)/8
-			low, high, digits := digitRun(b, done, at)
+			low, high, digits := digitRun(b, done, i+bits.TrailingZeros64(m)/8)
 			done = high
 			if digits >= minPhone {
 				p.l.lower(b[low:high])
@@ -116,6 +125,54 @@ func (p *partSearch) rawNumbers(b []byte) {
 			m &= ^uint64(0) << (8 * min(done-i, 8))
 		}
 	}
+}
+
+// rawNumbersAcross looks at the runs of digits that are only there without the zero bytes. Each
+// has a digit near on both sides of some of these.
+func (p *partSearch) rawNumbersAcross(b []byte, zero int) {
+	for zero >= 0 {
+		end := zero + 1
+		for end < len(b) && b[end] == 0 {
+			end++
+		}
+		left, before := nearDigit(b, zero-1, -1)
+		right, behind := nearDigit(b, end, 1)
+		if left >= 0 && right >= 0 && before+behind <= maxGap {
+			low, high := left, right
+			for low >= 0 {
+				left = low
+				low, _ = nearDigit(b, left-1, -1)
+			}
+			for high >= 0 {
+				right = high
+				high, _ = nearDigit(b, right+1, 1)
+			}
+			p.l.lower(b[left : right+1])
+			p.l.squeeze()
+			p.numbers(p.l.low)
+			end = right + 1
+		}
+		if zero = bytes.IndexByte(b[end:], 0); zero >= 0 {
+			zero += end
+		}
+	}
+}
+
+// nearDigit returns where the next digit stands from i on, in steps of dir, with the number of
+// characters before it; -1 when it belongs to another number. Zero bytes do not count.
+func nearDigit(b []byte, i, dir int) (at, gap int) {
+	for ; i >= 0 && i < len(b); i += dir {
+		switch {
+		case b[i] == 0:
+			continue
+		case digitByte(b[i]):
+			return i, gap
+		case gap == maxGap || endsNumber(rune(lowerByte(b[i]))):
+			return -1, 0
+		}
+		gap++
+	}
+	return -1, 0
 }
 
 // digitRun returns the run of digits and gaps around the digit at, not before from.
@@ -160,6 +217,11 @@ func (l *leaks) lower(b []byte) {
 	for _, c := range b {
 		l.low = append(l.low, lowerByte(c))
 	}
+}
+
+// squeeze takes the zero bytes out of l.low.
+func (l *leaks) squeeze() {
+	l.low = slices.DeleteFunc(l.low, func(c byte) bool { return c == 0 })
 }
 
 func lowerByte(c byte) byte {
