@@ -47,7 +47,10 @@ type explained struct {
 		Code int
 		Text string
 	}
-	Findings []struct{ Rule, Action, Recipient, Reason, Defect string }
+	Findings []struct {
+		Rule, Action, Recipient, Reason, Defect string
+		Observed                                bool
+	}
 	Messages []explainedMessage
 }
 
@@ -230,6 +233,9 @@ func (c *corpusCase) explain(t *testing.T, policies, clients string) {
 func (c *corpusCase) unexplained() string {
 	strictest := "send"
 	for _, f := range c.said.Findings {
+		if f.Observed {
+			continue // it only reports
+		}
 		if f.Rule == "" || f.Reason == "" {
 			return "a finding without rule or reason"
 		}
@@ -317,6 +323,9 @@ func outcomeOf(action string) string {
 func (c *corpusCase) stoppedBy() map[string]bool {
 	rules := map[string]bool{}
 	for _, f := range c.said.Findings {
+		if f.Observed {
+			continue // it only reports
+		}
 		if f.Action != "send" && outcomeOf(f.Action) == c.said.Outcome {
 			rules[f.Rule] = true
 		}
@@ -332,6 +341,9 @@ func (n *corpusCounts) add(c *corpusCase, v verdict) {
 	}
 	seen := map[[3]string]bool{}
 	for _, f := range c.said.Findings {
+		if f.Observed {
+			continue // it only reports
+		}
 		reason := f.Reason
 		if f.Defect != "" {
 			reason = f.Defect // the reason says what to do about it, too

@@ -250,6 +250,15 @@ func values(cs []Condition, in *Input, out map[string]string) {
 			if n, err := in.clientMailboxes(); err == nil {
 				out["count"], out["limit"] = strconv.Itoa(n), strconv.Itoa(c.N)
 			}
+		case Attachment:
+			if in.Mail == nil {
+				continue
+			}
+			for p := range in.Mail.Attachments() {
+				if t := p.ProgramType(); t != "" && out["file_type"] == "" {
+					out["file_type"] = t
+				}
+			}
 		case Any:
 			values(c.Conditions, in, out)
 		case All:

@@ -103,8 +103,8 @@ func decide(findings []Finding, n int) []Decision {
 }
 
 // leads reports whether finding k rather than finding l is what a person should hear first,
-// when both ask for the same: what cannot be read must be written anew anyway, and a text
-// that says what to do comes before a rule's name.
+// when both ask for the same: what cannot be read must be written anew anyway, then who was
+// given away, then safety before tone; and a text that says what to do comes before a rule's name.
 func leads(findings []Finding, k, l int) bool {
 	if l < 0 {
 		return true
@@ -114,13 +114,19 @@ func leads(findings []Finding, k, l int) bool {
 }
 
 func (f *Finding) weight() int {
+	w := 2
 	switch {
 	case f.Rule == RuleReadable:
 		return 0
-	case f.Text != "":
+	case f.Rule == RuleLeak:
 		return 1
+	case f.About == Tone:
+		w = 4
 	}
-	return 2
+	if f.Text == "" {
+		w++
+	}
+	return w
 }
 
 // refuseAll refuses the message for everybody when it is refused for one: at its end SMTP has

@@ -146,8 +146,10 @@ func (c SizeMoreThan) Holds(in *Input, _ int) (bool, error) {
 }
 
 // Attachment holds when there is an attachment of the kind: document, image, archive,
-// calendar, contact_card, program, unreadable or any. An archive and what cannot be read may
-// hold a document, so under when they count as one; under unless they do not.
+// calendar, contact_card, program, unreadable or any. An archive with a program in it counts as one. An
+// archive and what cannot be read may hold a document, so under when they count as one; under
+// unless they do not. A program shows by content, type or name: without any of these nothing
+// runs it, and an archive that nobody can open is held as unreadable mail.
 type Attachment struct {
 	Kinds []string
 	Side  Side
@@ -168,7 +170,7 @@ func attachmentKinds(word string) (sure, maybe mail.Kind, known bool) {
 	case "contact_card":
 		return mail.KindContactCard, 0, true
 	case "program":
-		return mail.KindProgram, opaque, true
+		return mail.KindProgram, 0, true
 	case "unreadable":
 		return mail.KindUnreadable, 0, true
 	}
@@ -279,9 +281,8 @@ func (c PersonalContact) Holds(in *Input, rcpt int) (bool, error) {
 		return false, err
 	}
 	m := in.memory()
-	if !m.contacts.done {
-		text := in.Mail.Subject + "\n" + in.Mail.NewText() + "\n" + strings.Join(attachedTexts(in.Mail), "\n")
-		m.contacts.mailboxes, m.contacts.phones, m.contacts.done = mailboxesIn(text), phonesIn(text), true
+	if m.contacts == nil {
+		m.contacts = contactsIn(append([]string{in.Mail.Subject, in.Mail.NewText()}, attachedTexts(in.Mail)...))
 	}
 	ours := map[string]bool{}
 	for _, a := range c.Listed {
@@ -297,12 +298,15 @@ func (c PersonalContact) Holds(in *Input, rcpt int) (bool, error) {
 		}
 		phones = append(phones, cs[i].Mobile...)
 	}
-	for _, a := range m.contacts.mailboxes {
+	if m.contacts.over {
+		return true, nil
+	}
+	for a := range m.contacts.mailboxes {
 		if !ours[a] && !slices.Contains(c.Domains, domainOf(a)) {
 			return true, nil
 		}
 	}
-	for _, p := range m.contacts.phones {
+	for p := range m.contacts.phones {
 		own := slices.ContainsFunc(phones, func(o string) bool { return phoneKey(digitsOf(o)) == phoneKey(p) })
 		if !own && (couldBeOwn(p) || slices.ContainsFunc(c.Own, func(o string) bool { return SamePhone(o, p) })) {
 			return true, nil
@@ -319,11 +323,56 @@ func couldBeOwn(digits string) bool {
 	return len(d) >= 9 && !strings.HasPrefix(d, "800") && !strings.HasPrefix(d, "808") && !strings.HasPrefix(d, "3")
 }
 
-// mailboxesIn returns what stands in a text like a mailbox, folded as [mailboxKey].
-func mailboxesIn(text string) []string {
-	s := fold(text)
-	var out []string
-	for i := 0; i < len(s); i++ {
+// contacts are the mailboxes and phone numbers of a text.
+type contacts struct {
+	mailboxes map[string]bool // folded as [mailboxKey]
+	phones    map[string]bool // their digits
+	over      bool            // more than anybody writes: the rest was not read
+}
+
+// maxContacts bounds what is kept of a text that is all mailboxes.
+const maxContacts = 10_000
+
+// contactsIn reads texts window by window, so that only one is in memory in its folded form,
+// which can be many times as long.
+func contactsIn(texts []string) *contacts {
+	c := &contacts{mailboxes: map[string]bool{}, phones: map[string]bool{}}
+	var r reader
+	for _, t := range texts {
+		if !mayHoldContacts(t) {
+			continue
+		}
+		open := ""
+		r.windows(t, func(s []byte, from int) bool {
+			c.readMailboxes(s, from)
+			open = c.readPhones(s, from)
+			c.over = c.over || len(c.mailboxes)+len(c.phones) > maxContacts
+			return !c.over
+		})
+		if open != "" {
+			c.phones[open] = true
+		}
+	}
+	return c
+}
+
+// mayHoldContacts tells a text that surely holds none without folding it.
+func mayHoldContacts(t string) bool {
+	digits := 0
+	for i := range len(t) {
+		switch c := t[i]; {
+		case c >= utf8.RuneSelf, c == '@':
+			return true
+		case c >= '0' && c <= '9':
+			digits++
+		}
+	}
+	return digits >= 10
+}
+
+// readMailboxes adds what stands from the offset on like a mailbox.
+func (c *contacts) readMailboxes(s []byte, at int) {
+	for i := at; i < len(s); i++ {
 		if s[i] != '@' {
 			continue
 		}
@@ -334,28 +383,33 @@ func mailboxesIn(text string) []string {
 		for to < len(s) && to-i < 255 && (domainByte(s[to]) || s[to] >= utf8.RuneSelf) {
 			to++
 		}
-		domain := strings.TrimRight(s[i+1:to], ".-")
-		if local := strings.Trim(s[from:i], "."); local != "" && strings.Contains(domain, ".") {
-			out = append(out, local+"@"+domain)
+		domain := strings.TrimRight(string(s[i+1:to]), ".-")
+		if local := strings.Trim(string(s[from:i]), "."); local != "" && strings.Contains(domain, ".") {
+			c.mailboxes[local+"@"+domain] = true
 		}
 	}
-	return out
 }
 
-// phonesIn returns the digits of what stands in a text like a phone number: it begins with +
-// or a zero and has ten to fifteen digits, grouped in any way.
-func phonesIn(text string) []string {
-	s := fold(text)
-	var out []string
+// readPhones adds the digits of what ends behind the offset and stands like a phone number: it
+// begins with + or a zero and has ten to fifteen digits, grouped in any way. It returns one that
+// the text ends with: more of it may follow.
+func (c *contacts) readPhones(s []byte, from int) (open string) {
 	var run []byte
 	gap, plus := 0, false
-	end := func() {
+	number := func() string {
 		if n := len(run); n >= 10 && n <= 16 && (plus || run[0] == '0') {
-			out = append(out, string(run))
+			return string(run)
+		}
+		return ""
+	}
+	end := func(at int) {
+		if n := number(); n != "" && at >= from {
+			c.phones[n] = true
 		}
 		run, plus, gap = run[:0], false, 0
 	}
-	for _, r := range s {
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRune(s[i:])
 		d, ok := digit(r)
 		switch {
 		case ok:
@@ -364,15 +418,15 @@ func phonesIn(text string) []string {
 			}
 			gap = 0
 		case r == '+':
-			end()
+			end(i)
 			plus = true
 		case len(run) == 0 && !plus:
 		case strings.ContainsRune(" -.()/\u00a0", r) && gap < maxGap:
 			gap++
 		default:
-			end()
+			end(i)
 		}
+		i += size
 	}
-	end()
-	return out
+	return number()
 }

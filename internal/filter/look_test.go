@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -101,25 +102,27 @@ func TestConditionsOnTheMessage(t *testing.T) {
 		raw  string
 		want bool
 	}{
-		"five words":              {WordsMoreThan{4}, message("a@example.org", "", "Re: Hi", "one two three four"), true},
-		"not six":                 {WordsMoreThan{5}, message("a@example.org", "", "Re: Hi", "one two three four\n\n> five six seven"), false},
-		"large":                   {SizeMoreThan{1000}, message("a@example.org", "", "Hi", strings.Repeat("x\n", 500)), true},
-		"small":                   {SizeMoreThan{1000}, message("a@example.org", "", "Hi", "x"), false},
-		"document":                {Attachment{Kinds: []string{"document"}}, attachedMessage("application/octet-stream", "x.bin", doc), true},
-		"no document":             {Attachment{Kinds: []string{"document"}}, attachedMessage("image/png", "x.png", "\x89PNG\r\n\x1a\n"), false},
-		"archive may hold one":    {Attachment{Kinds: []string{"document"}}, attachedMessage("application/zip", "x.zip", zip), true},
-		"archive is surely none":  {Attachment{Kinds: []string{"document"}, Side: UnderUnless}, attachedMessage("application/zip", "x.zip", zip), false},
-		"unknown may be anything": {Attachment{Kinds: []string{"program"}}, attachedMessage("application/octet-stream", "x.q7q", "\x01"), true},
-		"one of two":              {Attachment{Kinds: []string{"calendar", "archive"}}, attachedMessage("application/zip", "x.zip", zip), true},
-		"any":                     {Attachment{Kinds: []string{"any"}}, attachedMessage("audio/mpeg", "x.mp3", "ID3"), true},
-		"none":                    {Attachment{Kinds: []string{"any"}}, message("a@example.org", "", "Hi", "x"), false},
-		"link":                    {Contains{"link"}, message("a@example.org", "", "Hi", "https://example.org"), true},
-		"link in the subject":     {Contains{"link"}, message("a@example.org", "", "https://example.org", "x"), true},
-		"link in a file":          {Contains{"link"}, attachedMessage("text/plain", "x.txt", "https://example.org/x"), true},
-		"no link":                 {Contains{"link"}, message("a@example.org", "", "Hi", "x"), false},
-		"kisses":                  {Contains{"kisses"}, message("a@example.org", "", "Hi", "See you xx"), true},
-		"no kisses":               {Contains{"kisses"}, message("a@example.org", "", "Hi", "See you"), false},
-		"no picture":              {Contains{"remote_image"}, message("a@example.org", "", "Hi", "http://example.org/x.png"), false},
+		"five words":                {WordsMoreThan{4}, message("a@example.org", "", "Re: Hi", "one two three four"), true},
+		"not six":                   {WordsMoreThan{5}, message("a@example.org", "", "Re: Hi", "one two three four\n\n> five six seven"), false},
+		"large":                     {SizeMoreThan{1000}, message("a@example.org", "", "Hi", strings.Repeat("x\n", 500)), true},
+		"small":                     {SizeMoreThan{1000}, message("a@example.org", "", "Hi", "x"), false},
+		"document":                  {Attachment{Kinds: []string{"document"}}, attachedMessage("application/octet-stream", "x.bin", doc), true},
+		"no document":               {Attachment{Kinds: []string{"document"}}, attachedMessage("image/png", "x.png", "\x89PNG\r\n\x1a\n"), false},
+		"archive may hold one":      {Attachment{Kinds: []string{"document"}}, attachedMessage("application/zip", "x.zip", zip), true},
+		"archive is surely none":    {Attachment{Kinds: []string{"document"}, Side: UnderUnless}, attachedMessage("application/zip", "x.zip", zip), false},
+		"unknown may be a document": {Attachment{Kinds: []string{"document"}}, attachedMessage("application/octet-stream", "x.q7q", "\x01"), true},
+		"a program shows":           {Attachment{Kinds: []string{"program"}}, attachedMessage("application/octet-stream", "x.scr", "\x01"), true},
+		"an archive is no program":  {Attachment{Kinds: []string{"program"}}, attachedMessage("application/zip", "x.zip", zip), false},
+		"one of two":                {Attachment{Kinds: []string{"calendar", "archive"}}, attachedMessage("application/zip", "x.zip", zip), true},
+		"any":                       {Attachment{Kinds: []string{"any"}}, attachedMessage("audio/mpeg", "x.mp3", "ID3"), true},
+		"none":                      {Attachment{Kinds: []string{"any"}}, message("a@example.org", "", "Hi", "x"), false},
+		"link":                      {Contains{"link"}, message("a@example.org", "", "Hi", "https://example.org"), true},
+		"link in the subject":       {Contains{"link"}, message("a@example.org", "", "https://example.org", "x"), true},
+		"link in a file":            {Contains{"link"}, attachedMessage("text/plain", "x.txt", "https://example.org/x"), true},
+		"no link":                   {Contains{"link"}, message("a@example.org", "", "Hi", "x"), false},
+		"kisses":                    {Contains{"kisses"}, message("a@example.org", "", "Hi", "See you xx"), true},
+		"no kisses":                 {Contains{"kisses"}, message("a@example.org", "", "Hi", "See you"), false},
+		"no picture":                {Contains{"remote_image"}, message("a@example.org", "", "Hi", "http://example.org/x.png"), false},
 	} {
 		if got, err := tc.c.Holds(input(t, tc.raw, "anna@example.org"), 0); err != nil || got != tc.want {
 			t.Errorf("%s: %v %v", name, got, err)
@@ -150,6 +153,32 @@ func TestPersonalContact(t *testing.T) {
 		if got, err := c.Holds(input(t, message("a@example.org", "", "Hi", body), "anna@example.org"), 0); err != nil || got != want {
 			t.Errorf("%q: %v %v", body, got, err)
 		}
+	}
+}
+
+// However long the text, wherever the contact stands in it, and wherever a window ends.
+func TestPersonalContactInLongTexts(t *testing.T) {
+	t.Parallel()
+	for _, filler := range []string{"we meet at the blue door, ", "\ufdfa ", "0161 496 0000 ", "12345 "} {
+		for n := 8000; n < 8450; n += 7 {
+			lead := strings.Repeat(filler, n/len(filler)) + strings.Repeat("x", n%len(filler)) + " "
+			for _, tail := range []string{"", " and so on", " " + strings.Repeat(filler, 400)} {
+				c := contactsIn([]string{lead + "+44 (0)7700 900 999 or maya.home@mail.example" + tail})
+				if !c.phones["4407700900999"] || !c.mailboxes["maya.home@mail.example"] || c.over {
+					t.Fatalf("%q after %d bytes: %v", filler, n, c)
+				}
+				if !strings.ContainsAny(filler, "0123456789") && len(c.phones)+len(c.mailboxes) != 2 {
+					t.Fatalf("%q after %d bytes: %v", filler, n, c)
+				}
+			}
+		}
+	}
+	var many strings.Builder
+	for i := range maxContacts + 2 {
+		fmt.Fprintf(&many, "a%d@mail.example ", i)
+	}
+	if c := contactsIn([]string{many.String()}); !c.over || len(c.mailboxes) > 2*maxContacts {
+		t.Errorf("%d mailboxes are kept", len(c.mailboxes))
 	}
 }
 

@@ -338,10 +338,7 @@ type memo struct {
 		done              bool
 		signed, encrypted bool
 	}
-	contacts struct { // mailboxes and phone numbers in what the sender wrote
-		done              bool
-		mailboxes, phones []string
-	}
+	contacts          *contacts // in what the sender wrote
 	counted, attached bool
 	count             int             // words of the subject and the new text
 	kinds             []mail.Kind     // of each attachment

@@ -52,7 +52,7 @@ func TestWeakeningIsNoticed(t *testing.T) {
 	}{
 		{"unknown recipients", [3]string{"mail.yaml", "when: {to: unknown}", "when: {to: unknown, subject_starts: \"[x]\"}"}, "mail to somebody unknown or a client and somebody unknown: hold → send"},
 		{"no separate copies", [3]string{"mail.yaml", "do: [send_separately]", "do: [bcc]"}, "the rule send-separately does: send_separately → nothing"},
-		{"young people", [3]string{"mail.yaml", "client_younger_than: 18", "client_younger_than: 16"}, "mail to a client aged 17, with a word of therapy_talk: hold → send"},
+		{"young people", [3]string{"mail.yaml", "client_younger_than: 18, mentions", "client_younger_than: 16, mentions"}, "mail to a client aged 17, with a word of therapy_talk: hold → send"},
 		{"the first line", [3]string{"mail.yaml", "neutral_first_line, ", ""}, "mail to clients or a client and somebody unknown: neutral_first_line → not any more"},
 		{"the alias", [3]string{"mail.yaml", "use_alias, ", ""}, "mail to clients or a client and somebody unknown: use_alias → not any more"},
 		{"crisis lines", [3]string{"mail.yaml", "do: [crisis_signature]", "do: [{tell: sam}]"}, "mail to clients or a client and somebody unknown: crisis_signature → not any more"},

@@ -93,8 +93,8 @@ func TestManagerIsToldOfMissingFacts(t *testing.T) {
 			if n.To[0].Address.LocalPart != "sam" {
 				t.Errorf("a notice to %v", n.To)
 			}
-			first, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(n.NewText()), "\r", ""), "\n\n")
-			told = append(told, strings.Join(strings.Fields(first), " "))
+			first, _, _ := strings.Cut(strings.Join(strings.Fields(n.NewText()), " "), " Add what")
+			told = append(told, first)
 		}
 		slices.Sort(told)
 		return told

@@ -340,7 +340,7 @@ func wording(snap *policy.Snapshot, id string, values map[string]string) (string
 
 // valuesOf adds to a finding's values what the texts say of the practice's own people.
 func valuesOf(snap *policy.Snapshot, f *filter.Finding) templates.Values {
-	v := templates.Values{"releaser": "the person who releases held mail", "phone": snap.Org.Phone}
+	v := templates.Values{"releaser": "the person who releases held mail", "phone": snap.Org.Phone, "file_type": "of an attachment"}
 	if f.HoldFor != "" {
 		if p, ok := snap.Person(f.HoldFor); ok {
 			v["releaser"] = firstName(p.Name)

@@ -178,6 +178,8 @@ func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 	if m == nil || len(m.Root.Parts) != 1+len(parts) {
 		t.Fatalf("the copy is not there, or has other parts: %+v", m)
 	}
+	// Only the name of a file changes, and nothing else of the field that holds it.
+	neutral := strings.NewReplacer("=walk.mp3", "=sound-1.mp3", "=hours.csv", "=document-1.csv", "=notes.txt", "=document-2.txt", "=empty.bin", "=file-1.bin")
 	for i, part := range parts {
 		p := m.Root.Parts[i+1]
 		got, err := io.ReadAll(m.Raw(p))
@@ -185,6 +187,7 @@ func TestPromise13UntouchedPartsLeaveAsTheyCame(t *testing.T) {
 			t.Fatal(err)
 		}
 		fields, want, _ := strings.Cut(part, "\r\n\r\n")
+		fields = neutral.Replace(fields)
 		if string(got) != want {
 			t.Errorf("%s came as %q and leaves as %q", p.Filename, want, got)
 		}

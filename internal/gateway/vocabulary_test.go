@@ -82,7 +82,9 @@ func TestConditionsAtTheDoor(t *testing.T) {
 			if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letter)); err != nil {
 				t.Fatalf("%s: %v", condition, err)
 			}
-			if got := b.rulesThatHold(e.ID); !slices.Equal(got, []string{want}) {
+			// The shipped set has a rule of its own about personal details.
+			got := slices.DeleteFunc(b.rulesThatHold(e.ID), func(id string) bool { return id == "personal-details" })
+			if !slices.Equal(got, []string{want}) {
 				t.Errorf("%s: %v hold the mail, want %s", condition, got, want)
 			}
 		}
@@ -111,7 +113,7 @@ func (b *bench) rulesThatHold(id mail.ID) []string {
 
 func TestFilesAtTheDoorHaveNeutralNames(t *testing.T) {
 	t.Parallel()
-	b := newBenchOn(t, withRules(t, "  - {name: Files have neutral names, id: neutral-names, when: {to: client}, do: [neutral_filenames]}"))
+	b := newBench(t)
 	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
 	e := b.envelope(clientAt(0), sam)
 	letter := letterWithFile("image/gif", "attachment; filename*=utf-8''Anna%20Archer%20%E2%80%93%20assessment.gif", "GIF89a", clientAt(0), sam)

@@ -185,7 +185,8 @@ type opener struct {
 	report   func(defect, detail string) // of the part that is open
 
 	texts    []string
-	level    int // files within files
+	program  string // the type of the first program in it
+	level    int    // files within files
 	archives int
 }
 
@@ -203,7 +204,7 @@ func (p *parser) openAttachments(outer *opener, original *Message) error {
 		if len(part.Parts) > 0 || part.content == opaque || part.Body.Len() == 0 {
 			continue
 		}
-		o.texts, o.level, o.archives = nil, level, archives
+		o.texts, o.program, o.level, o.archives = nil, "", level, archives
 		o.report = func(defect, detail string) { p.defects.add(defect, part.Path, part.Body.Start, detail) }
 		if outer != nil {
 			o.report = outer.report
@@ -216,6 +217,9 @@ func (p *parser) openAttachments(outer *opener, original *Message) error {
 			return fmt.Errorf("mail: read message: %w", src.err)
 		}
 		part.inside = o.texts
+		if part.program == "" {
+			part.program = o.program
+		}
 	}
 	p.textLeft = o.textLeft
 	return nil
@@ -235,6 +239,7 @@ func (o *opener) reuse(part *Part, src io.ReaderAt, original *Message) bool {
 		for _, s := range old.inside {
 			o.keep(s)
 		}
+		o.program = old.program
 		for _, d := range original.Defects {
 			switch d.Name {
 			case defUnreadable, defLocked, defArchiveBomb, defArchiveName, defArchiveAmbiguous, defClosedArchive, defTextTooLong:
@@ -503,6 +508,11 @@ func (o *opener) mail(b []byte) {
 		o.report(defUnreadable, "message")
 		return
 	}
+	for p := range m.Parts() {
+		if o.program == "" {
+			o.program = p.ProgramType()
+		}
+	}
 	for _, s := range m.Texts() {
 		o.keep(s)
 	}
@@ -600,6 +610,7 @@ func (o *opener) member(name string, r io.Reader) {
 		return
 	}
 	head = head[:n]
+	o.noteProgram(head, name)
 	what := contentOf(head, "", name)
 	all := &failing{r: io.MultiReader(bytes.NewReader(head), r)}
 	o.open(what, name, all, nil, 0)

@@ -253,6 +253,11 @@ func (o *opener) zip(at io.ReaderAt, size int64) {
 		return
 	}
 	o.keep(z.comment)
+	for _, e := range z.entries {
+		if strings.HasSuffix(e.name, "vbaProject.bin") { // a document with macros, whatever its name says
+			o.noteProgram(nil, "macros.docm")
+		}
+	}
 	if o.office(z) {
 		return
 	}

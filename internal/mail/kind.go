@@ -50,13 +50,52 @@ func walkAttached(p *Part, inside bool, yield func(*Part) bool) bool {
 // file name together, because any one of them may lie.
 func (p *Part) Kinds() Kind {
 	k := p.kinds | kindOfType(p.MediaType) | kindOfName(p.Filename)
+	if p.program != "" {
+		k |= KindProgram
+	}
 	if p.sealedFile {
 		k |= KindUnreadable
 	}
-	if k == 0 && !harmlessType(p.MediaType) {
+	if k == 0 && !harmlessType(p.MediaType) && p.Body.Len() > 0 {
 		k = KindUnreadable
 	}
 	return k
+}
+
+// ProgramType names the file type of an attachment that is a program or holds one, such as
+// .exe; empty for all others.
+func (p *Part) ProgramType() string {
+	switch {
+	case kindOfName(p.Filename)&KindProgram != 0:
+		return "." + extension(p.Filename)
+	case p.program != "":
+		return p.program
+	case kindOfType(p.MediaType)&KindProgram != 0:
+		return p.MediaType
+	}
+	return ""
+}
+
+// programIn names the type of a program by its content.
+func programIn(head []byte) string {
+	switch {
+	case kindOfContent(head)&KindProgram == 0:
+		return ""
+	case bytes.HasPrefix(head, []byte("#!")):
+		return ".sh"
+	}
+	return ".exe"
+}
+
+// noteProgram remembers the first program inside a file.
+func (o *opener) noteProgram(head []byte, name string) {
+	switch {
+	case o.program != "":
+	case kindOfName(name)&KindProgram != 0:
+		o.program = "." + extension(name)
+	default:
+		o.program = programIn(head)
+	}
 }
 
 // harmlessType reports types that are none of our kinds and still no riddle: sound, film,

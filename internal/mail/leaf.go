@@ -75,6 +75,7 @@ func (p *parser) endLeaf(part *Part) {
 	l := &p.body
 	l.keep(l.dec.close(l.scratch[:0]))
 	part.kinds, part.sealedFile = kindOfContent(l.head), l.seal.found
+	part.program = programIn(l.head)
 	off := part.Body.Start
 	if l.dec.bad() {
 		part.fresh = true

@@ -55,6 +55,7 @@ func TestKindsOfAttachments(t *testing.T) {
 		"macro document":             {"application/octet-stream", "attachment; filename=x.docm", docx, KindDocument | KindProgram},
 		"sound":                      {"audio/mpeg", "attachment; filename=x.mp3", "ID3", 0},
 		"no idea":                    {"application/octet-stream", "attachment; filename=x.q7q", "\x01\x02", KindUnreadable},
+		"empty":                      {"application/octet-stream", "attachment; filename=x.bin", "", 0},
 		"text file":                  {"text/plain", "attachment; filename=notes.txt", "hello", KindDocument},
 		"encrypted by hand":          {"application/octet-stream", "attachment; filename=notes.pdf.gpg", "\x85\x01", KindUnreadable},
 		"embedded message":           {"message/rfc822", "attachment", "Subject: x\r\n\r\ny", KindDocument},
@@ -72,6 +73,41 @@ func TestKindsOfAttachments(t *testing.T) {
 	}
 	for range bodyMail(t, "html", "<p>Hello</p>").Attachments() {
 		t.Error("the text of a message is no attachment")
+	}
+}
+
+func TestPrograms(t *testing.T) {
+	t.Parallel()
+	mz := "MZ" + strings.Repeat("\x00", 80)
+	zip := func(files ...string) string { return string(zipped(t, files...)) }
+	docx := []string{"[Content_Types].xml", "<Types/>", "word/document.xml", "<w:document/>"}
+	for name, tc := range map[string]struct{ file, content, want string }{
+		"by name":              {"run.EXE", "x", ".exe"},
+		"by content":           {"report.pdf", mz, ".exe"},
+		"a script by content":  {"report", "#!/bin/sh\necho", ".sh"},
+		"macros by name":       {"form.docm", zip(docx...), ".docm"},
+		"macros by content":    {"form.docx", zip(append(docx, "word/vbaProject.bin", "\x01")...), ".docm"},
+		"in an archive":        {"a.zip", zip("a/b/setup.msi", "x"), ".msi"},
+		"by content in it":     {"a.zip", zip("readme.txt", "Hello", "notes.txt", mz), ".exe"},
+		"two deep":             {"a.zip", zip("inner.zip", zip("run.vbs", "x")), ".vbs"},
+		"compressed":           {"run.gz", string(gzipped(t, []byte(mz))), ".exe"},
+		"in a mail":            {"a.eml", "Subject: x\r\nContent-Type: application/octet-stream; name=\"x.scr\"\r\n\r\nx\r\n", ".scr"},
+		"a document":           {"form.docx", zip(docx...), ""},
+		"an archive with none": {"a.zip", zip("photo.jpg", "\xff\xd8\xff", "notes.txt", "Hello"), ""},
+		"no idea":              {"x.q7q", "\x01\x02", ""},
+	} {
+		m := attachedMail(t, "application/octet-stream", "attachment; filename=\""+tc.file+"\"", tc.content)
+		for p := range m.Attachments() {
+			if got := p.ProgramType(); got != tc.want || (p.Kinds()&KindProgram != 0) != (tc.want != "") {
+				t.Errorf("%s: %q and kinds %b, want %q", name, got, p.Kinds(), tc.want)
+			}
+		}
+	}
+	m := attachedMail(t, "text/javascript", "attachment", "x")
+	for p := range m.Attachments() {
+		if got := p.ProgramType(); got != "text/javascript" {
+			t.Errorf("by type: %q", got)
+		}
 	}
 }
 

@@ -86,8 +86,9 @@ type Part struct {
 	fresh       bool // the encoded form has two readings: it is written anew
 	dirty       bool // the part or one inside it has a defect
 
-	kinds      Kind // what the start of the body is
-	sealedFile bool // a file that is locked with a password
+	kinds      Kind   // what the start of the body is
+	program    string // ".exe": what kind of program the content is or holds; empty: none
+	sealedFile bool   // a file that is locked with a password
 }
 
 // Get returns the first field of that name (case-insensitive), unfolded, and whether there is one.

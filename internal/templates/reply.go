@@ -74,6 +74,8 @@ func wordings() map[string]wording {
 			text: "Not sent yet: the client list cannot be read. Try again in 10 minutes. Urgent? Phone the client."},
 		"M15": {kind: KindNotice, status: fault.Status{Code: 550, Subject: 7, Detail: 1},
 			text: "Not sent: nobody reviewed this held email within ((days)) days, so it was stopped. Nothing reached the client. Send it again if it is still needed."},
+		"M18": held("Held: this email gives a mailbox or phone number that is not the practice's and not the client's own. Reply CANCEL and use the practice's, or SEND with a reason.",
+			"Held: this email gives a mailbox or phone number that is not the practice's and not the client's own. Use the practice's and send it again."+ask),
 		"M26": held("Held: a part of this email shows who another client is, or an address that clients should not see. Reply CANCEL and remove it, or SEND with a reason for ((releaser)) to check.",
 			"Held: a part of this email shows who another client is, or an address that clients should not see. Remove it and send it again."+ask),
 	}
