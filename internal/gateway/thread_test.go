@@ -479,6 +479,7 @@ func (m *threadModel) sent(p post, who, as string, chain []string) {
 		m.saw[who][id], m.readers[id][who] = as, true
 	}
 	learn(p.id, as)
+	learn(as, as) // their answers name it so
 	for _, id := range p.chain {
 		if slices.Contains(chain, id) && len(m.readers[id]) == 0 {
 			learn(id, id)
@@ -527,26 +528,30 @@ func TestThreadsFollowTheModel(t *testing.T) {
 		deliver("Tuesday", post{to: first}, first)
 		var came []post
 		var from []mail.Address
-		for range 9 {
+		for range 14 {
 			sent := rapid.SampledFrom(c.maya).Draw(rt, "sent")
-			switch what := rapid.SampledFrom([]string{"new", "reply", "reply", "reply all", "forward", "on", "again", "resent"}).Draw(rt, "what"); what {
+			switch what := rapid.SampledFrom([]string{"new", "answer", "answer", "reply", "reply", "reply all", "forward", "on", "again", "resent"}).Draw(rt, "what"); what {
 			case "new":
 				to := some()
 				deliver("Tuesday", post{to: to}, to)
-			case "reply": // a client answers what came, and Maya answers them
+			case "answer": // a client answers what came to them, and Maya does not read it yet
 				who := rapid.SampledFrom(sent.to).Draw(rt, "who")
 				came, from = append(came, c.answers(who, c.last(who))), append(from, who)
-				deliver("Re: Tuesday", post{chain: came[len(came)-1].reply(), to: []mail.Address{who}}, []mail.Address{who})
-			case "reply all", "forward": // of something that came, to whomever
+			case "reply", "reply all", "forward": // of an answer: to its writer, to others too, to whomever
 				if len(came) == 0 {
 					continue
 				}
 				i := rapid.IntRange(0, len(came)-1).Draw(rt, "came")
-				to := some()
-				if what == "reply all" && !slices.Contains(to, from[i]) {
+				to, subject := []mail.Address{from[i]}, "Re: Tuesday"
+				if what != "reply" {
+					to = some()
+				}
+				if what == "forward" {
+					subject = "Fwd: Tuesday"
+				} else if !slices.Contains(to, from[i]) {
 					to = append(to, from[i])
 				}
-				deliver(map[string]string{"reply all": "Re: Tuesday", "forward": "Fwd: Tuesday"}[what], post{chain: came[i].reply(), to: to}, to)
+				deliver(subject, post{chain: came[i].reply(), to: to}, to)
 			case "on": // from her own, to whomever
 				to := some()
 				deliver("Re: Tuesday", post{chain: sent.reply(), to: to}, to)
