@@ -3,10 +3,9 @@ package filter
 import (
 	"bytes"
 	"io"
-	"mime"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/plaincover/plaincover/internal/mail"
 )
@@ -84,6 +83,7 @@ type leaks struct {
 	low      []byte  // of lower
 	dashed   []byte  // of refs
 	ragged   bool    // what is read has no form that we know: anything may stand beside a hit
+	like     []byte  // of digitsLike
 	squeezed []byte  // of raw
 	found    []int32 // of the last look-up
 	hit      [channelEnd]bool
@@ -265,8 +265,7 @@ func bothWays(v string) []string {
 	if !strings.Contains(v, "=?") {
 		return []string{v}
 	}
-	d := mime.WordDecoder{}
-	if s, err := d.DecodeHeader(v); err == nil && s != v {
+	if s := mail.DecodeWords(v); s != v {
 		return []string{v, s}
 	}
 	return []string{v}
@@ -437,12 +436,19 @@ func (l *leaks) part(path string, offset int64) *partSearch {
 	return p
 }
 
-// scan searches a text as it stands and, where it is percent-encoded, as a link means it.
+// scan searches a text as it stands and as links, scripts and careful people mean it.
 func (p *partSearch) scan(t string) {
-	p.read(t, &p.dates)
-	if d := unescape(t); d != t {
-		p.read(d, &p.esc)
-	}
+	forms(t, func(t string, first bool) {
+		switch {
+		case first:
+			p.read(t, &p.dates)
+		case utf8.ValidString(t):
+			p.read(t, &p.esc)
+		default: // a picture in a data URL
+			p.raw([]byte(t))
+			p.read(t, &p.esc)
+		}
+	})
 }
 
 func (p *partSearch) read(t string, when *dates) {
@@ -453,7 +459,11 @@ func (p *partSearch) read(t string, when *dates) {
 	}
 	l.reader.windows(t, func(s []byte, from int) bool {
 		p.addresses(s)
-		p.numbers(s)
+		p.numbers(s, true)
+		var like bool
+		if l.like, like = digitsLike(l.like, s); like {
+			p.numbers(l.like, true)
+		}
 		p.refs(s)
 		l.ownDomain(p.path, p.offset, s)
 		when.read(s[from:], p.date)
@@ -653,23 +663,4 @@ func (p *partSearch) date(d day) {
 	if p.days[d] = true; p.born[d] {
 		p.l.note(leakNameBorn, p.path, p.offset)
 	}
-}
-
-// unescape undoes percent-encoding as in a link; what is none stays.
-func unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				b = append(b, byte(n))
-				i += 2
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
 }

@@ -444,7 +444,9 @@ func TestLeakCheckIsLinear(t *testing.T) {
 	t.Parallel()
 	env, facts := envelope(t, "anna@example.org")
 	watch := NewWatch(register(t))
-	for name, unit := range map[string]string{"at": "@", "digits": "0 ", "long number": "1", "atext": "a!", "labels": "a.", "address": "a@b.c.d.", "code": "a-", "quote": `"@`} {
+	for name, unit := range map[string]string{"at": "@", "digits": "0 ", "long number": "1", "atext": "a!", "labels": "a.", "address": "a@b.c.d.", "code": "a-", "quote": `"@`, "percents": "%25", "backslashes": `\5c`, "data": "base64,aGk ",
+		"packed": "base64,YmFzZTY0LFltRnpaVFkwTEFvPQo=", "spoken": "a (at) b (dot) ", "blanks": " at ", "brackets": "( ", "zeros": "o0", "a name": "Cleo Brown ",
+		"a first name": "cleo m ", "umlauts": "ü Müller ", "hangul": "김민", "quoted lines": "1\n> > > "} {
 		m := parse(t, out("", wrap(strings.Repeat(unit, 1<<20/len(unit)))))
 		start := time.Now()
 		CheckLeaks(LeakInput{Mail: m, Watch: watch, Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne, Edits: []Edit{{Kind: EditAlias}}}})

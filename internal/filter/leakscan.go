@@ -125,8 +125,9 @@ const (
 	maxDigits = 20 // "00", country code, "(0)", number
 )
 
-// numbers looks every phone number in a folded text up, however its digits are grouped.
-func (p *partSearch) numbers(s []byte) {
+// numbers looks every phone number in a folded text up, however its digits are grouped. In a
+// text, what stands at the start of a line because the line is quoted lies between no digits.
+func (p *partSearch) numbers(s []byte, quoted bool) {
 	var run []byte   // digits of the groups so far
 	var starts []int // where each group starts in run
 	gap := maxGap + 1
@@ -140,6 +141,9 @@ func (p *partSearch) numbers(s []byte) {
 			i += size
 			if gap++; endsNumber(r) {
 				gap = maxGap + 1
+			}
+			for quoted && r == '\n' && i < len(s) && strings.IndexByte("> |\t", s[i]) >= 0 {
+				i++
 			}
 			continue
 		}

@@ -120,7 +120,7 @@ func (p *partSearch) rawNumbers(b []byte) {
 			done = high
 			if digits >= minPhone {
 				p.l.lower(b[low:high])
-				p.numbers(p.l.low)
+				p.numbers(p.l.low, false)
 			}
 			m &= ^uint64(0) << (8 * min(done-i, 8))
 		}

@@ -26,10 +26,10 @@ func (p *partSearch) rawWhole(b []byte) {
 		s[i] = c
 	}
 	p.addresses(s)
-	p.numbers(s)
+	p.numbers(s, false)
 	s = bytes.ReplaceAll(s, []byte{0}, nil)
 	p.addresses(s)
-	p.numbers(s)
+	p.numbers(s, false)
 }
 
 // TestRawFindsWhatStandsThere: the quick search of opaque files finds what reading all of it finds.

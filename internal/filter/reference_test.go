@@ -99,9 +99,11 @@ func plainDates(s string) map[day]bool {
 // plainScan searches the texts of one part for everything.
 func plainScan(l *leaks, texts []string) {
 	for _, t := range texts {
-		if d := unescape(t); d != t {
-			texts = append(texts, d)
-		}
+		forms(t, func(form string, first bool) {
+			if !first {
+				texts = append(texts, form)
+			}
+		})
 	}
 	folded := make([]string, len(texts))
 	for i, t := range texts {
@@ -110,7 +112,10 @@ func plainScan(l *leaks, texts []string) {
 	all := strings.Join(folded, "\n\x01\n")
 	p := l.part("", 0)
 	p.addresses([]byte(all))
-	p.numbers([]byte(all))
+	p.numbers([]byte(all), true)
+	if like, ok := digitsLike(nil, []byte(all)); ok {
+		p.numbers(like, true)
+	}
 	p.refs([]byte(all))
 	l.ownDomain("", 0, []byte(all))
 	days := plainDates(all)
@@ -168,7 +173,7 @@ var letters = []string{
 	"🙂", "x", "ｏverdose", "Zo", "ë", "e\u0308", "Łukasik", "Zoe Lukasik", "lukasikzoe", "Ben Maria Jones", "Jones, Ben", "benjones", "BenJones.pdf",
 	"Cleo", "Brown", "M.", "Müller", "Jo\u0308rg", "Joerg Mueller", "home@example.net", "Emil White", "White", "24", "12", "1985", "24 December 1985", "Dec", "24/12/85", "1990-04-01", "th", "st",
 	"ben@example.org", "\"ben\"", "@", "example.net", "cleo", "home", "example", ".", "maya@willowhouse.example", "willowhouse.example",
-	"+44 7700 900456", "07700", "900", "789", "٠٧٧٠٠٩٠٠٧٨٩", "C-0203", "c", "0177", "C_0177", "C 0177", "0", "1", "44",
+	"+44 7700 900456", "07700", "900", "789", "٠٧٧٠٠٩٠٠٧٨٩", "C-0203", "c", "0177", "C_0177", "C 0177", "0", "1", "44", "O77OO 9OO789", "o", "l", "|", "\n> > ", " at ", "(at)", " dot ", "cleo (at) example.net", "%2540", "\\u0040", "\\x40", "\\40 ", "base64,Y2xlb0BleGFtcGxlLm5ldA==",
 	" ", " ", " ", "  ", "\n", "\r\n", "\t", "_", ":", ",", ";", "=", "%20", "%40", "%", "/", "(", "\x00", "\x01",
 	"\u200b", "\u00ad", "\u0301", "\u0308", "\u0345", "\u200d", "\ufe0f", "\u00a0", "\u3000", "\u2011", "\ufdfa", "ﬁ", "中", "文", "한", "\u1112", "\u1161", "\u11ab",
 	"ก", "ะ", "कि", "العربية", "🇬🇧", "🇬", "。", "，", "\xff", "\xe2\x80", "\ufffd", "İ", "ſ", "K", "ß", "A", "Z",

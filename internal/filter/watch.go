@@ -76,7 +76,7 @@ type layer struct {
 	nameSet    phrases // its has is that of the index by name
 	births     map[day]bool
 
-	givens     *table[int32] // first words of names
+	givens     *table[int32] // words of names, but the last
 	givenShape shapes
 }
 
@@ -212,9 +212,9 @@ func (l *layer) add(i int32, k *watched) {
 	}
 	for _, words := range k.names {
 		w := strings.Fields(words)
-		if len(w) > 1 && len(w[0]) > 1 {
-			l.givens.put(w[0], 1)
-			l.givenShape.add(w[0])
+		for _, given := range w[:max(0, len(w)-1)] {
+			l.givens.put(given, 1)
+			l.givenShape.add(given)
 		}
 		for _, name := range nameForms(w) {
 			if l.nameSet.add(name) {

@@ -77,7 +77,13 @@ func partTexts(p *Part, wholeHeader bool, yield func(*Part, string) bool) bool {
 	case p.Text == "":
 		return true
 	case p.MediaType != "text/html":
-		return yield(p, p.Text)
+		if !yield(p, p.Text) {
+			return false
+		}
+		if strings.EqualFold(p.Params["format"], "flowed") && strings.EqualFold(p.Params["delsp"], "yes") {
+			return yield(p, unflow(p.Text))
+		}
+		return true
 	}
 	h, err := readHTML(p.Text)
 	texts := []string{h.visible.String(), h.hidden.String(), h.attrs.String()}
@@ -90,4 +96,33 @@ func partTexts(p *Part, wholeHeader bool, yield func(*Part, string) bool) bool {
 		}
 	}
 	return true
+}
+
+// unflow joins the lines of a text with DelSp=yes as its readers see them: the space before a
+// soft line break goes, so that a word can lie over two lines (RFC 3676 §4.2).
+func unflow(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	soft, depth := false, 0
+	for line := range strings.SplitAfterSeq(text, "\n") {
+		content := strings.TrimRight(line, "\r\n")
+		plain := strings.TrimLeft(content, ">")
+		d := len(content) - len(plain)
+		plain = strings.TrimPrefix(plain, " ") // stuffed
+		if soft && d != depth {
+			b.WriteByte('\n') // a change of depth ends a paragraph all the same
+			soft = false
+		}
+		if !soft {
+			b.WriteString(content[:d])
+		}
+		soft, depth = strings.HasSuffix(plain, " ") && plain != "-- ", d
+		if soft {
+			b.WriteString(plain[:len(plain)-1])
+		} else {
+			b.WriteString(plain)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }

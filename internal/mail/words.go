@@ -9,6 +9,13 @@ import (
 	"unicode/utf8"
 )
 
+// DecodeWords decodes the encoded words of a header value (RFC 2047), in every charset that is
+// known here. What cannot be decoded stays as it stands.
+func DecodeWords(s string) string {
+	s, _ = decodeWords(s)
+	return s
+}
+
 // decodeWords decodes the encoded words of a header value (RFC 2047) and says what was wrong
 // with them. White space between two encoded words disappears; the bytes of neighbours in the
 // same charset are joined before they are decoded, because some mail apps split characters.
