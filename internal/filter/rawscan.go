@@ -149,7 +149,7 @@ func (p *partSearch) rawNumbersAcross(b []byte, zero int) {
 			}
 			p.l.lower(b[left : right+1])
 			p.l.squeeze()
-			p.numbers(p.l.low)
+			p.numbers(p.l.low, false)
 			end = right + 1
 		}
 		if zero = bytes.IndexByte(b[end:], 0); zero >= 0 {
