@@ -251,11 +251,15 @@ func (p *partSearch) refs(s []byte) {
 	window := make([]piece, 0, l.in.Watch.codeParts())
 	start := -1
 	for i := 0; i <= len(s); {
-		r, size := rune(' '), 1
+		alnum, size := false, 1
 		if i < len(s) {
-			r, size = utf8.DecodeRune(s[i:])
+			if alnum = sticky(s[i]); s[i] >= utf8.RuneSelf {
+				var r rune
+				r, size = utf8.DecodeRune(s[i:])
+				alnum = !notAlnum(r)
+			}
 		}
-		if i < len(s) && !notAlnum(r) {
+		if alnum {
 			if start < 0 {
 				start = i
 			}
@@ -383,6 +387,9 @@ func datePiece(w []byte) int {
 		return -1
 	}
 	for i, name := range months {
+		if name[1] != w[1] { // nearly always, and cheaper
+			continue
+		}
 		if strings.HasPrefix(name, string(w)) || (i == 8 && string(w) == "sept") {
 			return i + 1
 		}

@@ -23,6 +23,7 @@ type Replacement struct {
 // that many replacements cost no more than one.
 type replacer struct {
 	words  map[string][]target // by the first word of what is replaced, folded
+	starts [utf8.RuneSelf]bool // the first letters of these, where they are ASCII: most words are looked up no further
 	phones map[string][]target // by the last digits
 }
 
@@ -63,6 +64,9 @@ func newReplacer(list []Replacement) *replacer {
 			continue
 		}
 		word := foldWord(fields[0][lead : lead+wordLen(fields[0][lead:])])
+		if word[0] < utf8.RuneSelf {
+			r.starts[word[0]] = true
+		}
 		r.words[word] = append(r.words[word], target{fields: fields, lead: lead, with: x.New,
 			bare: strings.Contains(x.Old, "@") && !strings.Contains(x.New, "@")})
 	}
@@ -133,6 +137,10 @@ func (r *replacer) findWords(s string) []match {
 		if n == 0 {
 			_, size := utf8.DecodeRuneInString(s[i:])
 			i += size
+			continue
+		}
+		if c := s[i]; c < utf8.RuneSelf && !r.starts[foldRune(rune(c))] {
+			i += n
 			continue
 		}
 		best := match{}
