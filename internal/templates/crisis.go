@@ -70,25 +70,6 @@ func welsh() crisisWording {
 
 func crisisWordings() []crisisWording { return []crisisWording{english(), welsh()} }
 
-// CrisisLanguages are the languages that the crisis signature is written in.
-func CrisisLanguages() []string {
-	var out []string
-	for _, w := range crisisWordings() {
-		out = append(out, w.language)
-	}
-	return out
-}
-
-// CrisisMarks are the sentences by which a crisis signature is known in a text, in every
-// language and whatever the lines in it were when it was written.
-func CrisisMarks() []string {
-	var out []string
-	for _, w := range crisisWordings() {
-		out = append(out, w.intro)
-	}
-	return append(out, DiscreetLine)
-}
-
 // speaks reports whether a language is one that somebody who speaks of has: cy-GB has cy.
 func speaks(language, of string) bool {
 	primary, _, _ := strings.Cut(language, "-")
