@@ -127,7 +127,7 @@ func shownText(doc string) (string, error) {
 func ownText(doc string) (string, error) {
 	return treeText(doc, func(t *htmlToken) bool {
 		q := quoteTag(t)
-		return inSet(tightElements, t.name) || q != noQuote && q != quoteRest
+		return inSet(tightElements, t.name) || q == quoteElem || q == quoteGroup
 	})
 }
 

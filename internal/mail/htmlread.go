@@ -16,7 +16,7 @@ const (
 	quoteElem            // the element holds the quote
 	quoteGroup           // the element holds the quote, and what was written between its parts
 	quoteRest            // everything behind it is the quote
-	quoteLead            // the element holds the attribution line
+	quoteLead            // the element may hold the attribution line
 )
 
 // tightElements are where no paragraph may go in: it would become a link, a cell, a heading.
@@ -73,11 +73,12 @@ type openElement struct {
 	quote    quoteKind
 	at, body int // its start tag and what follows it
 
-	// Of a quoteGroup:
+	// Of a quoteLead and a quoteGroup:
 	forward  bool // a forwarded message: all of it is quoted
 	released bool // its quoted part has ended
 	spans    int  // how many spans there were before it
 	fresh    int  // how much new text
+	outer    place
 }
 
 // place is where something starts: an offset, how many elements are open there, and the
@@ -94,6 +95,7 @@ type shownLine struct {
 	fresh  int   // how much new text there was before it
 	rule   place // the line drawn above it, at -1 if there is none
 	torn   bool  // an element that was open before it ends in it
+	lead   bool  // it stands in a quoteLead
 }
 
 // htmlText is what reading an HTML text gives.
@@ -125,8 +127,11 @@ type htmlText struct {
 	cur       shownLine
 	prev      []shownLine // the last lines with text
 	leadN     int         // how many of them are an attribution, -1: not known yet
-	rule      place       // a line drawn since the last text
-	block     fieldBlock  // fields of a quoted message, while they are being read
+	leads     int         // how many quoteLead are open
+	leadElem  openElement // the last one that ended
+	leadEnd   int
+	rule      place      // a line drawn since the last text
+	block     fieldBlock // fields of a quoted message, while they are being read
 	blockLine shownLine
 	quotedGt  bool // the last line began with ">"
 
@@ -257,7 +262,7 @@ func (h *htmlText) endLine(at, stay int) {
 	if l.text == "" || l.at < 0 {
 		return
 	}
-	l.from = l.at
+	l.from, l.lead = l.at, h.leads > 0
 	for _, e := range h.open[min(l.depth, stay):stay] {
 		switch {
 		case e.at >= at:
@@ -347,6 +352,9 @@ func (h *htmlText) lead() int {
 			break
 		}
 	}
+	if n := len(h.prev); h.leadN == 0 && n > 0 && h.prev[n-1].lead && hasNumber(h.prev[n-1].text, 1) {
+		h.leadN = 1 // in a language that we do not know
+	}
 	return h.leadN
 }
 
@@ -356,11 +364,17 @@ func (h *htmlText) startQuote(p place) {
 	if n > 0 {
 		lines := h.prev[len(h.prev)-n:]
 		p = lines[0].place
-		h.cutFresh(lines[0].fresh)
-		for _, l := range lines {
-			h.unsure = h.unsure || l.torn
-			h.span(l.from, l.end)
+		before := min(lines[0].fresh, h.fresh.Len())
+		if e := h.leadElem; e.quote == quoteLead && e.at <= p.at && h.leadEnd >= lines[n-1].end && e.fresh <= before && len(bytes.TrimSpace(h.fresh.Bytes()[e.fresh:before])) == 0 {
+			p = e.outer // nothing else is in it
+			h.span(e.at, h.leadEnd)
+		} else {
+			for _, l := range lines {
+				h.unsure = h.unsure || l.torn
+				h.span(l.from, l.end)
+			}
 		}
+		h.cutFresh(before)
 	}
 	h.keep(nil)
 	if h.first.at < 0 {
@@ -395,8 +409,8 @@ func (h *htmlText) start(t htmlToken) {
 	}
 	switch t.name {
 	case "a", "area", "form":
-		if !h.inQuote() {
-			h.links.WriteString(strings.NewReplacer("\n", "", "\r", "").Replace(t.attr("href")+t.attr("action")) + "\n")
+		if link := t.attr("href") + t.attr("action"); link != "" && !h.inQuote() {
+			h.links.WriteString(strings.NewReplacer("\n", "", "\r", "").Replace(link) + "\n")
 		}
 	case "body":
 		if !h.sawBody && isBlank(h.visible.String()) {
@@ -426,17 +440,21 @@ func (h *htmlText) start(t htmlToken) {
 	e := openElement{name: t.name, hidden: isHiddenTag(&t) || inSet(unseenElements, t.name), quote: q, at: t.start, body: t.end, spans: len(h.spans)}
 	e.tight = e.hidden || inSet(tightElements, t.name)
 	e.block, e.scope = block, inSet(scopeElements, t.name)
-	if e.tight && h.tight < 0 {
-		h.tight = len(h.open)
-	}
 	if e.hidden {
 		h.hiddenN++
 	}
-	if e.quote != noQuote {
+	switch {
+	case e.quote == quoteLead:
+		h.leads++
+		e.fresh, e.outer = h.fresh.Len(), h.here(t.start)
+	case e.quote != noQuote:
 		h.quoteN++
 	}
 	if t.name == "pre" {
 		h.preN++
+	}
+	if e.tight && h.tight < 0 {
+		h.tight = len(h.open)
 	}
 	h.open = append(h.open, e)
 	h.maxDepth = max(h.maxDepth, len(h.open))
@@ -461,8 +479,8 @@ func (h *htmlText) quoteStart(t htmlToken) quoteKind {
 		q = quoteElem
 	}
 	switch q {
-	case noQuote:
-		return q
+	case noQuote, quoteLead:
+		return q // people write into the line above a quote: only what follows tells
 	case quoteRest:
 		h.startRest(shownLine{place: h.here(t.start), fresh: h.fresh.Len(), rule: h.rule})
 		return noQuote
@@ -470,9 +488,6 @@ func (h *htmlText) quoteStart(t htmlToken) quoteKind {
 		h.group = len(h.open)
 	}
 	h.from = h.here(t.start)
-	if q == quoteLead {
-		h.keep(nil)
-	}
 	h.startQuote(h.from)
 	return q
 }
@@ -582,6 +597,11 @@ func (h *htmlText) pop(i, at int) {
 		h.group = -1
 	} else if i < h.group {
 		h.group--
+	}
+	if e.quote == quoteLead {
+		h.leads--
+		h.leadElem, h.leadEnd = e, at
+		return
 	}
 	if e.quote == noQuote || h.rest {
 		return

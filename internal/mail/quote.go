@@ -40,7 +40,8 @@ var (
 // Bounds of what is looked at to find a quote. They keep the work per line the same, whatever
 // the text is.
 const (
-	maxLead      = 700 // an attribution with all its lines
+	minLead      = 10  // an attribution
+	maxLead      = 700 // with all its lines
 	maxLeadLines = 4
 	maxLabel     = 40 // the label of a field, with what stands before it
 	maxBlock     = 14 // the lines of a block of fields
@@ -155,23 +156,25 @@ func leadAt(s string, l textLine) (end int, rest bool) {
 		if at := skipBlank(s, min(l.next(), len(s))); at < len(s) && s[at] == '>' {
 			return l.next(), false
 		}
-		return 0, l.next() < len(s)
+		return 0, true
 	}
-	joined := ""
-	for n := 0; n < maxLeadLines; n++ {
+	joined, lines := "", 1
+	if startsLead(lowerStart(l.text)) {
+		lines = maxLeadLines
+	} else if !endsLead(l.text) || len(l.text) < minLead {
+		return 0, false // nearly all lines go here
+	}
+	for range lines {
 		if len(joined)+len(l.text) > maxLead || isBlank(l.text) || isQuoted(l.text) {
 			return 0, false
 		}
 		joined += l.text + " "
-		if n == 0 && !mayLead(l.text) {
-			return 0, false
-		}
 		if endsLead(l.text) && isAttribution(joined) {
 			at := skipBlank(s, min(l.next(), len(s)))
 			switch {
 			case at < len(s) && s[at] == '>':
 				return l.next(), false
-			case at < len(s) && isDated(joined) && strings.ContainsAny(joined, "<([") && strings.Contains(joined, "@"):
+			case isDated(joined) && strings.ContainsAny(joined, "<([") && strings.Contains(joined, "@"):
 				return 0, true
 			}
 			return 0, false
@@ -190,12 +193,8 @@ func endsLead(line string) bool {
 	return strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：")
 }
 
-// mayLead reports whether an attribution may start with this line: by its first word, or
-// because it is one from beginning to end. It sorts out nearly all lines at little cost.
-func mayLead(line string) bool {
-	return startsLead(lowerStart(line)) || endsLead(line)
-}
-
+// startsLead reports whether a line, in lower case, starts as an attribution that may go on in
+// the next line.
 func startsLead(low string) bool {
 	for _, w := range quoteStarts {
 		if strings.HasPrefix(low, w) {
@@ -217,7 +216,7 @@ func isAttribution(joined string) bool {
 		return false
 	}
 	low = strings.TrimRight(strings.TrimLeft(low, "-_ "), " \u00a0\u202f")
-	if len(low) < 10 || len(low) > maxLead || !strings.ContainsFunc(low, unicode.IsDigit) {
+	if len(low) < minLead || len(low) > maxLead || !strings.ContainsFunc(low, unicode.IsDigit) {
 		return false
 	}
 	if isISODate(low) {

@@ -341,3 +341,74 @@ func checkUnreadable(t *testing.T, m *Message) {
 		t.Errorf("quoted: %v", q)
 	}
 }
+
+// TestCorpusReplies adds the lines to every message of the corpus: not within what is quoted,
+// with every other byte as it was, and not a second time.
+func TestCorpusReplies(t *testing.T) {
+	t.Parallel()
+	texts, quotes, cannot, edits, kept := 0, 0, 0, 0, 0
+	for _, f := range corpusFiles(t) {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := parseBytes(t, readdressed(t, b))
+		name := filepath.Base(f)
+		body := find(m.Root)
+		for _, p := range slices.Concat(body.text, body.html) {
+			texts++
+			list, out, err := quotedAndEdited(p)
+			if p.MediaType == "text/html" && err == nil {
+				if list, err = quotedHTML(p.Text); err != nil {
+					cannot++
+					continue
+				}
+			}
+			if err != nil {
+				kept++ // its readers get the text
+				continue
+			}
+			if len(list) > 0 {
+				quotes++
+			}
+			if out == p.Text {
+				continue
+			}
+			edits++
+			checkPlace(t, name+" "+p.Path, p, out, list)
+		}
+	}
+	t.Logf("%d texts, %d with quotes, %d of which nobody can tell, %d edited, %d unreadable", texts, quotes, cannot, edits, kept)
+}
+
+func quotedAndEdited(p *Part) (list []span, out string, err error) {
+	if p.MediaType == "text/html" {
+		out, err = editHTML(p.Text, nil, []string{crisisBlock}, p.charset)
+		return nil, out, err
+	}
+	return slices.Collect(quoted(p.Text, isFlowed(p))), editPlain(p.Text, nil, []string{crisisBlock}, isFlowed(p)), nil
+}
+
+// checkPlace looks for the lines in an edited text: they are one piece more, outside of every
+// quote, above the first one, and the edit does nothing the second time.
+func checkPlace(t *testing.T, name string, p *Part, out string, list []span) {
+	t.Helper()
+	n := 0
+	for n < len(p.Text) && out[n] == p.Text[n] {
+		n++
+	}
+	size := len(out) - len(p.Text)
+	at := strings.Index(out, crisisBlock)
+	if at < 0 || size < len(crisisBlock) || out[n+size:] != p.Text[n:] || at+len(crisisBlock) > n+size {
+		t.Errorf("%s: more than the lines changed", name)
+		return
+	}
+	if len(list) > 0 && at > list[0].start+10+len(`<p dir="ltr" style="margin:1em 0;white-space:normal">`) {
+		t.Errorf("%s: the lines are at %d, the first quote at %d", name, at, list[0].start)
+	}
+	q := *p
+	q.Text = out
+	if _, again, err := quotedAndEdited(&q); err != nil || again != out {
+		t.Errorf("%s: changed the second time: %v", name, err)
+	}
+}
