@@ -222,5 +222,6 @@ func printAccount(w io.Writer, a *gateway.Account) {
 		for _, ch := range m.Changes {
 			fmt.Fprintf(w, "        - %s\n", ch)
 		}
+		fmt.Fprintf(w, "        a lock screen would show: %s\n", m.LockScreen)
 	}
 }

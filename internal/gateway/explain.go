@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,9 @@ type AccountMessage struct {
 	ForwardPaths []string `json:"forward_paths"`
 	Protection   string   `json:"protection"`
 	Changes      []string `json:"changes"`
+	// LockScreen is what a phone shows of the mail before it is opened: who, the subject, and
+	// the first words. It holds content of the mail, as the copies themselves do.
+	LockScreen string `json:"lock_screen"`
 
 	Copy *store.Spool `json:"-"`
 }
@@ -190,12 +194,43 @@ func (g *Gateway) accountOf(asked, made *decided, released bool) (*Account, erro
 			continue
 		}
 		msg := AccountMessage{ReversePath: c.reverse().String(), Protection: "none", Changes: c.changes(), Copy: made.copies[i]}
+		if msg.LockScreen, err = lockScreen(made.copies[i]); err != nil {
+			made.close()
+			return nil, err
+		}
 		for _, r := range c.variant.Rcpts {
 			msg.ForwardPaths = append(msg.ForwardPaths, made.env.Recipients[r].Address.String())
 		}
 		a.Messages = append(a.Messages, msg)
 	}
 	return a, nil
+}
+
+// previewLength is how many characters of the text a phone shows at most.
+const previewLength = 140
+
+// lockScreen returns what a phone shows of a finished copy before it is opened.
+func lockScreen(s *store.Spool) (string, error) {
+	m, err := mail.Parse(s, s.Size(), finalLimits(mail.DefaultLimits()))
+	if err != nil {
+		return "", fmt.Errorf("gateway: read a copy: %w", err)
+	}
+	texts, err := visibleTexts(m)
+	if err != nil {
+		return "", err
+	}
+	from := ""
+	if len(m.From) == 1 {
+		from = cmp.Or(m.From[0].Name, m.From[0].Address.String())
+	}
+	first := ""
+	if len(texts) > 0 {
+		first = strings.Join(strings.Fields(texts[0]), " ")
+	}
+	if r := []rune(first); len(r) > previewLength {
+		first = string(r[:previewLength]) + "…"
+	}
+	return strings.Join([]string{from, m.Subject, first}, " | "), nil
 }
 
 // replyOf is the reply that SMTP would have given.
