@@ -24,7 +24,7 @@ import (
 const leakSeed = 20261122
 
 // pieceOfMail is how many messages one installation gets: a new one begins with an empty disk.
-const pieceOfMail = 4000
+const pieceOfMail = 1000
 
 // TestLeaks sends generated mail with canaries in every channel through the real path: SMTP
 // in with TLS and sign-in, the built program, SMTP out to a sink. An oracle that shares no
@@ -47,18 +47,22 @@ func TestLeaks(t *testing.T) {
 			c.add(world.Message(seed, from+i, canary.Plan{}))
 		}
 		c.run(8)
+		before := len(sum.misses)
 		c.judge(sum)
+		for _, miss := range sum.misses[before:] {
+			t.Error(miss)
+			fmt.Fprintln(os.Stderr, miss) // t prints at the end only, and that may be an hour away
+		}
 		c.expectations(t)
 		c.service.stop()
 		if total > pieceOfMail {
 			fmt.Fprintf(os.Stderr, "%s %d messages, %d copies, %d foreign canaries, %s\n", time.Now().Format(time.TimeOnly), sum.messages, sum.copies, len(sum.misses), time.Since(began).Round(time.Second))
 		}
 	}
-	for _, miss := range sum.misses {
-		t.Error(miss)
-	}
 	t.Logf("%d messages, %d copies, %d notices in %s", sum.messages, sum.copies, sum.notices, time.Since(began).Round(time.Second))
 	t.Log("\n" + sum.markdown(world))
+	document(t, "shares", fmt.Sprintf("%s, `LEAKS=%d LEAKS_SEED=%d`: %d messages, %d copies and %d notices left, **%d foreign canaries**.\n\n",
+		time.Now().Format(time.DateOnly), total, seed, sum.messages, sum.copies, sum.notices, len(sum.misses))+sum.markdown(world))
 }
 
 // campaign is one installation, what is sent through it, and what comes out.
@@ -76,6 +80,7 @@ type campaign struct {
 	mu     sync.Mutex
 	seen   []seen
 	faults []string
+	off    bool // a defence is off: the copies may be odd, but they may name nobody
 }
 
 // planted says what a canary is.
@@ -152,21 +157,33 @@ func canaries(t *testing.T, world *canary.World) (*oracle.Oracle, []planted) {
 	return o, what
 }
 
-// leakPolicies makes the shipped policies let through as much as they can: recipients are
-// decided one by one, twenty to a message, and files get neutral names.
+// leakRules let through as much as rules can: nothing is held for what it is about.
+const leakRules = `rules:
+  - name: One client never sees another client's address
+    id: send-separately
+    when: {clients_more_than: 1}
+    unless: {everyone_agreed_to: group_email, subject_starts: "[together]"}
+    do: [send_separately]
+    always_enforce: yes
+  - {name: Together needs everyone's agreement, id: together-needs-consent, when: {clients_more_than: 1, subject_starts: "[together]"}, unless: {everyone_agreed_to: group_email}, do: [hold], tell_sender: M03, always_enforce: yes}
+  - {name: Somebody who is on no list, id: unknown-recipient, when: {to: unknown}, do: [hold], tell_sender: M05, always_enforce: yes}
+  - {name: Neutral outside, id: neutral-subject, when: {to: client}, do: [{subject: neutral-default}, neutral_first_line, use_alias, remove_identifying_headers, neutral_filenames]}
+  - {name: Crisis lines, id: crisis-signature, when: {to: client}, do: [crisis_signature]}
+`
+
+// leakPolicies puts these rules in the place of the shipped ones; recipients are decided one
+// by one, twenty to a message.
 func leakPolicies(t *testing.T, dir string) {
+	must(t, os.WriteFile(filepath.Join(dir, "mail.yaml"), []byte(leakRules), 0o600))
+	must(t, os.RemoveAll(filepath.Join(dir, "tests"))) // those of the rules that were there
 	for _, e := range []struct{ file, old, new string }{
 		{"organisation.yaml", "on_mixed: hold_all", "on_mixed: split"},
 		{"organisation.yaml", "clients_per_message: 10", "clients_per_message: 20"},
 		{"people.yaml", "people:\n", "people:\n  - {id: jo, name: Joanna Lindqvist, signs_in_as: jo@willowhouse.example, clients_see: {name: J, address: hello@wh.example}, may: [send]}\n"},
-		{"mail.yaml", "use_alias, remove_identifying_headers]", "use_alias, remove_identifying_headers, neutral_filenames]"},
 	} {
 		path := filepath.Join(dir, e.file)
 		text, err := os.ReadFile(path)
 		must(t, err)
-		if strings.Count(string(text), e.new) > 0 {
-			continue
-		}
 		if strings.Count(string(text), e.old) != 1 {
 			t.Fatalf("%s: %q does not stand there once", e.file, e.old)
 		}
@@ -245,7 +262,7 @@ func (c *campaign) run(workers int) {
 	wg.Wait()
 	waiting := regexp.MustCompile(`"state": ?"(queued|sending)"`)
 	deadline := time.Now().Add(patience + time.Duration(len(c.messages))*20*time.Millisecond)
-	again := time.NewTicker(300 * time.Millisecond)
+	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	for waiting.Match(c.service.command("queue", "list", "--json")) {
 		if time.Now().After(deadline) {
@@ -323,6 +340,15 @@ func (c *campaign) judge(sum *tally) {
 		sum.misses = append(sum.misses, f)
 	}
 	arrived := c.copies()
+	known := map[string]bool{}
+	for i := range c.replies {
+		known[c.replies[i].id] = true
+	}
+	for id, copies := range arrived {
+		if !known[id] {
+			sum.misses = append(sum.misses, fmt.Sprintf("%d copies with an id that was given to no message", len(copies)))
+		}
+	}
 	for i, m := range c.messages {
 		sum.messages++
 		r := c.replies[i]
@@ -355,7 +381,7 @@ func (c *campaign) misses(m *canary.Message, s *seen) []string {
 	miss := func(format string, args ...any) {
 		out = append(out, fmt.Sprintf("message %d %v to %v: ", m.Number, m.Names(), s.to)+fmt.Sprintf(format, args...))
 	}
-	if len(s.to) != 1 && !m.Group {
+	if len(s.to) != 1 && !m.Group && !c.off {
 		miss("%d recipients in one transaction", len(s.to))
 	}
 	kinds, own := map[canary.Kind]bool{}, []int{}
@@ -367,18 +393,21 @@ func (c *campaign) misses(m *canary.Message, s *seen) []string {
 			own = append(own, r.Clients...)
 		}
 	}
+	if len(s.to) != 1 && !m.Group {
+		own = nil // nobody agreed to be seen by the others
+	}
 	if len(kinds) != 1 || kinds[canary.KindStranger] {
 		miss("this is no recipient who may get it")
 		return out
 	}
-	if bytes.Contains(bytes.ToLower(s.header), []byte("\nbcc:")) || bytes.Contains(bytes.ToLower(s.header), []byte("\nresent-")) {
+	if !c.off && (bytes.Contains(bytes.ToLower(s.header), []byte("\nbcc:")) || bytes.Contains(bytes.ToLower(s.header), []byte("\nresent-"))) {
 		miss("Bcc or Resent field")
 	}
 	if kinds[canary.KindColleague] {
 		return out
 	}
 	client := kinds[canary.KindClient]
-	if client && !regexp.MustCompile(`(?m)^Date: .* \+0[01]00\r?$`).Match(s.header) {
+	if client && !c.off && !regexp.MustCompile(`(?m)^Date: .* \+0[01]00\r?$`).Match(s.header) {
 		miss("the Date is not in the practice's zone")
 	}
 	born := map[int]bool{}
@@ -408,7 +437,7 @@ func (c *campaign) misses(m *canary.Message, s *seen) []string {
 			}
 			bad = client && inHeader[n] != ""
 		case "token":
-			bad = client && p.token.Fate == canary.Stripped
+			bad = client && p.token.Fate == canary.Stripped && !c.off
 		}
 		if bad {
 			miss("shows the %s (%s)", c.oracle.Canary(n).Name, trail)
@@ -515,4 +544,24 @@ func TestOracleSharesNoCode(t *testing.T) {
 			t.Errorf("%s depends on %v", pkg, slices.Sorted(maps.Keys(map[string]bool{string(out): true})))
 		}
 	}
+}
+
+const leaksDocument = "../docs/leaks.md"
+
+// document writes a section of docs/leaks.md where UPDATE=1 asks for it. The figures in it are
+// those of a long run, so nothing is compared with them.
+func document(t *testing.T, section, text string) {
+	t.Helper()
+	if os.Getenv("UPDATE") != "1" {
+		return
+	}
+	old, err := os.ReadFile(leaksDocument)
+	must(t, err)
+	begin, end := "<!-- "+section+" -->\n", "<!-- end of "+section+" -->\n"
+	head, rest, ok := strings.Cut(string(old), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no section %s", leaksDocument, section)
+	}
+	must(t, os.WriteFile(leaksDocument, []byte(head+begin+text+end+tail), 0o644))
 }

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"slices"
 	"strings"
@@ -146,8 +147,9 @@ func (l *leaks) people() {
 			}
 		}
 	}
-	// Hidden recipients of one copy are foreign to each other.
-	hidden := l.in.Variant.Show == ShowUndisclosed && len(l.in.Variant.Rcpts) > 1
+	// Hidden recipients of one copy are foreign to each other. So are those who share one without
+	// having agreed to, whatever the plan says.
+	hidden := len(l.in.Variant.Rcpts) > 1 && (l.in.Variant.Show == ShowUndisclosed || !l.agreed())
 	for i, r := range l.in.Env.Recipients {
 		mine := slices.Contains(l.in.Variant.Rcpts, i) && !hidden
 		class := ClassUnknown
@@ -176,6 +178,21 @@ func (l *leaks) people() {
 	for k := range l.others {
 		l.domains[domainOf(k)] = true
 	}
+}
+
+// agreed reports whether everybody who gets this copy agreed to be seen by the others.
+func (l *leaks) agreed() bool {
+	for _, i := range l.in.Variant.Rcpts {
+		if i >= len(l.in.Facts.Recipients) || len(l.in.Facts.Recipients[i].Clients.Value) == 0 {
+			return false
+		}
+		for k := range l.in.Facts.Recipients[i].Clients.Value {
+			if c := &l.in.Facts.Recipients[i].Clients.Value[k]; l.in.Practice.GroupConsent == "" || !c.Agreed(l.in.Practice.GroupConsent, l.in.Facts.At) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (l *leaks) note(c channel, path string, offset int64) {
@@ -260,15 +277,37 @@ func (l *leaks) header() {
 	}
 }
 
-// bothWays returns a field's value and, where it differs, its decoded form (RFC 2047).
+// bothWays returns a field's value and, where they differ, its decoded forms: of encoded words
+// (RFC 2047), and of base64, in which Outlook and Autocrypt write topics and keys.
 func bothWays(v string) []string {
-	if !strings.Contains(v, "=?") {
-		return []string{v}
+	out := []string{v}
+	if s := mail.DecodeWords(v); strings.Contains(v, "=?") && s != v {
+		out = append(out, s)
 	}
-	if s := mail.DecodeWords(v); s != v {
-		return []string{v, s}
+	if s := unbase64(v); s != "" {
+		out = append(out, s)
 	}
-	return []string{v}
+	return out
+}
+
+// minBase64 is the shortest run of base64 that is decoded: no shorter one holds an address.
+const minBase64 = 16
+
+// unbase64 decodes every long run of base64 in a header field.
+func unbase64(v string) string {
+	var out []byte
+	for len(v) >= minBase64 {
+		n := 0
+		for n < len(v) && (lowerByte(v[n]) >= 'a' && lowerByte(v[n]) <= 'z' || digitByte(v[n]) || v[n] == '+' || v[n] == '/') {
+			n++
+		}
+		if n >= minBase64 {
+			b, _ := base64.RawStdEncoding.DecodeString(v[:n]) // as far as it goes
+			out = append(append(out, b...), '\n')
+		}
+		v = v[min(n+1, len(v)):]
+	}
+	return string(out)
 }
 
 // senderName looks for the practitioner's full name in the header fields of all parts.
@@ -323,8 +362,8 @@ func (l *leaks) outside(p *mail.Part) {
 	if p != l.in.Mail.Root {
 		l.bytes(p, p.Header)
 		for _, f := range p.Fields {
-			if v := bothWays(f.Value); len(v) > 1 {
-				l.part(p.Path, p.Header.Start).scan(v[1])
+			for _, v := range bothWays(f.Value)[1:] {
+				l.part(p.Path, p.Header.Start).scan(v)
 			}
 		}
 	}

@@ -244,9 +244,17 @@ func digit(r rune) (byte, bool) {
 	return byte('0' + (r-zero)%10), true
 }
 
+// isLineEnd reports whether a line ends between two pieces of a text, which may be quoted.
+func isLineEnd(s []byte) bool {
+	return len(s) <= 8 && bytes.IndexByte(s, '\n') >= 0 && len(bytes.Trim(s, " \t\r\n>")) == 0
+}
+
 // refs looks every client code in a folded text up: "notes_c-0142_v2.pdf" holds one.
 func (p *partSearch) refs(s []byte) {
-	type piece struct{ start, end int }
+	type piece struct {
+		start, end int
+		newLine    bool // a line ends before it
+	}
 	l := p.l
 	window := make([]piece, 0, l.in.Watch.codeParts())
 	start := -1
@@ -267,21 +275,32 @@ func (p *partSearch) refs(s []byte) {
 			continue
 		}
 		if start >= 0 {
+			newLine := false
 			if len(window) > 0 && start-window[len(window)-1].end > 1 {
-				window = window[:0] // more than one character between: no code reaches across
+				if newLine = isLineEnd(s[window[len(window)-1].end:start]); !newLine {
+					window = window[:0] // more than one character between: no code reaches across
+				}
 			}
 			if len(window) == cap(window) && len(window) > 0 {
 				window = append(window[:0], window[1:]...)
 			}
 			if cap(window) > 0 {
-				window = append(window, piece{start, i})
+				window = append(window, piece{start, i, newLine})
 			}
-			for _, w := range window {
-				if code := s[w.start:i]; l.in.Watch.likeCode(code) {
+			newLine = false
+			for k := len(window) - 1; k >= 0; k-- {
+				code := s[window[k].start:i]
+				if newLine {
+					l.dashed = dashed(l.dashed[:0], code)
+					if l.in.Watch.likeCode(l.dashed[1:]) {
+						p.tells(l.find(byCode, l.dashed), leakCode, leakNameCode)
+					}
+				} else if l.in.Watch.likeCode(code) {
 					p.tells(l.find(byCode, code), leakCode, leakNameCode)
 					l.dashed = dashed(l.dashed[:0], code)
 					p.tells(l.find(byCode, l.dashed), leakCode, leakNameCode)
 				}
+				newLine = newLine || window[k].newLine
 			}
 			start = -1
 		}

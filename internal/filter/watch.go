@@ -476,14 +476,16 @@ func telling(code string) bool {
 // text: with 100,000 clients, codes of six digits would be every tenth number of a sheet.
 const minNumberCode = 9
 
-// dashed appends a code with a dash for whatever one byte stands between its pieces, and a dash
-// before it: no code as it is written begins with one.
+// dashed appends a code with a dash for whatever stands between its pieces, and a dash before
+// it: no code as it is written begins with one.
 func dashed[T string | []byte](dst []byte, code T) []byte {
 	dst = append(dst, '-')
 	for i := range len(code) {
 		c := code[i]
 		if c < utf8.RuneSelf && notAlnum(rune(c)) {
-			c = '-'
+			if c = '-'; dst[len(dst)-1] == c {
+				continue
+			}
 		}
 		dst = append(dst, c)
 	}

@@ -135,7 +135,7 @@ func headerChannels() []Channel {
 		}},
 		field("Thread-Topic", rowThread, "Thread-Topic: %[2]s %[1]s"),
 		{Name: "Thread-Index", Row: rowThread, Fate: Stripped, put: func(d *draft) {
-			d.top("Thread-Index: %s", base64.StdEncoding.EncodeToString([]byte("\x01\xdc\x00"+d.token()+d.canary())))
+			d.top("Thread-Index: %s", base64.StdEncoding.EncodeToString([]byte("\x01\xdc\x00"+d.token()+" "+d.canary())))
 		}},
 		{Name: "Subject", Row: rowSubject, Fate: Stripped, slot: "subject", put: func(d *draft) { d.subject += " " + d.token() + " with " + d.ascii() }},
 		{Name: "Subject in encoded words", Row: rowSubject, Fate: Stripped, slot: "subject", put: func(d *draft) {
@@ -204,6 +204,9 @@ func headerChannels() []Channel {
 				id = "image001." + d.victim.Mailbox
 			}
 			d.attach(file{kind: "image/gif", disposition: "inline; filename=a.gif", fields: []string{"Content-ID: <" + id + ">\r\n"}, content: gif("")})
+		}},
+		{Name: "Content-ID at the practice's domain", Row: rowID, Fate: Stripped, Nobody: true, slot: "cid", put: func(d *draft) {
+			d.attach(file{kind: "image/gif", disposition: "inline; filename=b.gif", fields: []string{"Content-ID: <" + d.token() + "@laptop." + Domain + ">\r\n"}, content: gif("")})
 		}},
 		{Name: "media type named after somebody", Row: rowParts, Fate: Searched, put: func(d *draft) {
 			d.attach(file{kind: "application/x-" + strings.ToLower(strings.ReplaceAll(d.atom(), "_", "-")), disposition: "attachment; filename=a.bin", content: []byte{1, 2, 3, 0, 255}})

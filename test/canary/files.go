@@ -340,7 +340,9 @@ func fileChannels() []Channel {
 	})
 	add("ODF: text", rowDocx, Searched, typeODT, "odt", func(d *draft) []byte { return odt("About "+d.canary(), "x") })
 	add("ODF: properties", rowDocx, Searched, typeODT, "odt", func(d *draft) []byte { return odt("Hello", d.canary()) })
-	text("RTF: text", rowDocx, "application/rtf", "rtf", `{\rtf1\ansi\ansicpg1252 About %s.\par}`)
+	add("RTF: text", rowDocx, Searched, "application/rtf", "rtf", func(d *draft) []byte {
+		return []byte(`{\rtf1\ansi\ansicpg1252 About ` + string(latin1(d.canary())) + `.\par}`)
+	})
 	add("RTF: escaped", rowDocx, Searched, "application/rtf", "rtf", func(d *draft) []byte {
 		var b strings.Builder
 		for _, c := range latin1(d.canary()) {
