@@ -30,11 +30,8 @@ func quoteTag(t *htmlToken) quoteKind {
 		return quoteRest
 	case strings.HasPrefix(id, "yahoo_quoted"), strings.HasPrefix(id, "ymail_android_quoted"), t.attr("fairemail") == "reference":
 		return quoteElem
-	case id == "reply-intro" || id == "replybody1" || id == "forwardbody1":
-		if id == "reply-intro" {
-			return quoteLead
-		}
-		return quoteElem
+	case id == "reply-intro":
+		return quoteLead
 	case t.name == "blockquote" && strings.EqualFold(t.attr("type"), "cite"), t.name == "div" && strings.EqualFold(t.attr("name"), "quote"):
 		return quoteElem
 	case t.name == "div" && outlookRule(t.attr("style")):
