@@ -7,7 +7,7 @@ Reads one JSON object a line on standard input and answers each with one line:
 
 "was" is a message and "is" the copy that was written with one edit, or several. The edit says what
 may be different: "first" and "signature" are paragraphs, "replace" is [old, new], "names" is that
-files have neutral names, "hide" is a string that may not stay in a Content-ID, "left_out" is the
+files have neutral names, "kisses" that those at the end are gone, "hide" is a string that may not stay in a Content-ID, "left_out" is the
 number of alternatives that may be missing, "whole" is that the body may not change at all.
 
 Every part must be there, in its order, with its type and its place, and have the same decoded
@@ -161,9 +161,29 @@ def token(old):
     return re.compile(r"(?<![\w._%+\-@])" + re.escape(old) + r"(?![\w@]|[.\-]\w)", re.I)
 
 
+KISSES = set("xXoO \t\r\n\u00a0.!~*,?;:)-\U0001f48b\U0001f618\U0001f617\U0001f619\U0001f61a\ufe0f")
+
+
+def without_kisses(a, b, entities):
+    """Whether b is a without some letters and pictures that are kisses, or references to them."""
+    i = j = gone = 0
+    while i < len(a):
+        ref = re.match(r"&(?:nbsp|#(?:160|8206|1[0-9]{5}));", a[i: i + 12]) if entities else None
+        if j < len(b) and a[i] == b[j]:
+            i, j = i + 1, j + 1
+        elif a[i] in KISSES or ref:
+            step = ref.end() if ref else 1
+            i, gone = i + step, gone + 1
+        else:
+            return False
+    return j == len(b) and 0 < gone <= 80
+
+
 def only(a, b, edit, is_html):
-    """Whether b is a with what the edit inserts and replaces."""
+    """Whether b is a with what the edit inserts, replaces and takes out."""
     states = undone({b}, edit, is_html)
+    if edit.get("kisses") and not edit.get("replace"):
+        return any(s == a or without_kisses(a, s, is_html) for s in states)
     if edit.get("replace"):
         return any(replaced(a, s, *edit["replace"]) for s in states)
     return a in states
@@ -265,10 +285,10 @@ def judge(q):
                 answer["same"] += 1
             else:
                 answer["edited"] += 1
-        elif is_text and (edit.get("replace") or edit.get("hide")) and decoded(p) != decoded(n):
+        elif is_text and (edit.get("replace") or edit.get("hide") or edit.get("kisses")) and decoded(p) != decoded(n):
             answer["edited"] += 1
-            rest = {k: v for k, v in edit.items() if k == "replace"}
-            if edit.get("replace"):
+            rest = {k: v for k, v in edit.items() if k in ("replace", "kisses")}
+            if rest:
                 edited(p, n, rest, problems, where)
             elif re.sub(r"cid:[^\"'> \t\r\n]+", "", text(p)) != re.sub(r"cid:[^\"'> \t\r\n]+", "", text(n)):
                 problems.append(where + ": changed by more than its references")
