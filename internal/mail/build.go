@@ -506,7 +506,7 @@ func unknownEncoding(p *Part) string {
 func (b *builder) label(p *Part) string {
 	own := strings.ToLower(strings.TrimSpace(p.Params["charset"]))
 	switch {
-	case own == "" || own == "us-ascii" || own == "ascii" || !isToken(own) || len(own) > 40:
+	case own == "" || isASCIILabel(own) || !isToken(own) || len(own) > 40:
 		if isASCII(p.Text) {
 			if isToken(own) {
 				return own

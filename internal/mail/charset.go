@@ -24,8 +24,11 @@ type charset struct {
 // lookupCharset finds a charset by its label; ok is false for one that not everybody can read.
 func lookupCharset(label string) (cs charset, ok bool) {
 	label = strings.ToLower(strings.TrimSpace(label))
+	if isASCIILabel(label) {
+		return charset{label: utf8Label}, true
+	}
 	switch label {
-	case "", "us-ascii", "ascii", "utf-8", "utf8":
+	case "", "utf-8", "utf8":
 		return charset{label: utf8Label}, true
 	case "utf-16", "utf-16be", "utf-16le":
 		return utf16Charset(label), true
@@ -109,7 +112,7 @@ func readText(b []byte, label string) (text string, cs charset, defects []string
 	}
 	if cs.enc != nil {
 		text = cs.decode(b)
-		if isMultiByte(cs.label) && strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || r >= 0xE000 && r < 0xF900 }) {
+		if cs.label == "big5" && isHongKong(b) || isMultiByte(cs.label) && strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || r >= 0xE000 && r < 0xF900 }) {
 			// Readers differ in how many of the bytes that follow they take for part of the bad letter.
 			defects = append(defects, defBadLetters)
 		}
@@ -152,6 +155,32 @@ func isWider(cs charset, label string, b []byte) bool {
 		if c >= 0x80 && c < 0xA0 {
 			return true
 		}
+	}
+	return false
+}
+
+// isASCIILabel reports a name of us-ascii (IANA character sets, MIBenum 3). What has letters beyond
+// it all the same is read as a text without a charset.
+func isASCIILabel(l string) bool {
+	switch strings.ToLower(l) {
+	case "us-ascii", "ascii", "ansi_x3.4-1968", "ansi_x3.4-1986", "iso-ir-6", "iso_646.irv:1991", "iso646-us", "us", "ibm367", "cp367", "csascii":
+		return true
+	}
+	return false
+}
+
+// isHongKong reports letters that only the supplement of Big5 for Hong Kong has, or none: one half
+// of the readers of Big5 knows it.
+func isHongKong(b []byte) bool {
+	for i := 0; i+1 < len(b); i++ {
+		lead, trail := b[i], b[i+1]
+		if lead < 0x81 {
+			continue
+		}
+		if lead < 0xA1 || lead == 0xC6 && trail >= 0xA1 || lead == 0xC7 || lead == 0xC8 || lead == 0xF9 && trail >= 0xD6 || lead > 0xF9 {
+			return true
+		}
+		i++
 	}
 	return false
 }

@@ -215,6 +215,9 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 		p.defects.add(defUntyped, part.Path, off, "") // text (RFC 2045 §5.2); some readers go by the name
 	}
 	part.Filename = cleanFilename(name)
+	if looksEncoded(part.Filename) {
+		p.defects.add(defWordNested, part.Path, off, "filename") // some readers decode once more
+	}
 	if part.Filename != name {
 		p.defects.add(defFilename, part.Path, off, "")
 	}
@@ -224,9 +227,6 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 // decoded, because every mail app does.
 func paramText(v paramValue, name string) (string, []string) {
 	if v.extended[name] {
-		if looksEncoded(v.params[name]) {
-			return v.params[name], []string{defWordNested} // some readers decode once more
-		}
 		return v.params[name], nil
 	}
 	return decodeWords(v.params[name])

@@ -50,7 +50,7 @@ func normal(b []byte, text, exact bool) string {
 		s := strings.TrimRight(lineEnd.ReplaceAllString(strings.TrimPrefix(norm.NFC.String(string(b)), "\uFEFF"), "\n"), "\n")
 		b = []byte(manySigns.ReplaceAllString(s, "\uFFFD"))
 	} else if !exact {
-		b = bytes.TrimRight(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), "\n")
+		b = bytes.TrimRight(lineEnd.ReplaceAll(b, []byte("\n")), "\n")
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])[:24]
@@ -142,6 +142,9 @@ func compare(own []node, v view) difference {
 func (c *trial) named(d difference) bool {
 	for _, x := range c.defects {
 		near := around(x.Path, d.path) || d.before != "" && around(x.Path, d.before)
+		if up := strings.LastIndexByte(x.Path, '.'); d.kind == inParts && up > 0 {
+			near = near || around(x.Path[:up], d.path) // a part more or less shows at one of those behind it
+		}
 		if near && slices.Contains(causes(d.kind), x.Name) {
 			return true
 		}

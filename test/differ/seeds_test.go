@@ -59,13 +59,20 @@ func seeds(t *testing.T) [][]byte {
 	return out
 }
 
-// readdressed returns a message with CRLF line ends, written by maya to the client.
-func readdressed(t *testing.T, raw []byte) []byte {
+// canonical returns a message as SMTP would have brought it: with CRLF line ends.
+func canonical(t *testing.T, raw []byte) []byte {
 	t.Helper()
 	raw, err := io.ReadAll(mail.CanonicalLines(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")))))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return raw
+}
+
+// readdressed returns a message with CRLF line ends, written by maya to the client.
+func readdressed(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	raw = canonical(t, raw)
 	head, body, found := bytes.Cut(raw, []byte("\r\n\r\n"))
 	var out bytes.Buffer
 	out.WriteString("From: Maya Okafor <maya@willowhouse.example>\r\nTo: quillonia@canary-one.example\r\n")

@@ -11,7 +11,7 @@ export const textSum = s =>
 export const bytesSum = (bytes, exact) => {
   let b = Buffer.from(bytes);
   if (!exact) {
-    b = Buffer.from(b.toString('latin1').replace(/\r\n/g, '\n').replace(/\n+$/, ''), 'latin1');
+    b = Buffer.from(b.toString('latin1').replace(/\r+\n/g, '\n').replace(/\n+$/, ''), 'latin1');
   }
   return digest(b);
 };

@@ -5,6 +5,7 @@ import { serve, textSum, bytesSum } from './common.mjs';
 
 const require = createRequire(import.meta.url);
 const iconv = require('iconv-lite');
+const japanese = require('encoding-japanese');
 
 class Reader extends MailParser {
   constructor() {
@@ -45,6 +46,9 @@ function parse(raw) {
 
 function decode(bytes, charset) {
   // Attached texts come as bytes; they are decoded as it decodes texts of the message.
+  if (/^jis|^iso-?2022-?jp/i.test(charset || '')) {
+    return japanese.convert(bytes, { to: 'UNICODE', from: charset, type: 'string' });
+  }
   if (!charset || /^(us-?ascii|ascii|utf-?8)$/i.test(charset) || !iconv.encodingExists(charset)) return bytes.toString();
   return iconv.decode(bytes, charset);
 }

@@ -92,7 +92,7 @@ def walk(part, depth, out):
     elif encoding == "base64":
         node["sum"] = content(raw, None)
     else:
-        node["sum"] = content(raw.replace(b"\r\n", b"\n").rstrip(b"\n"), None)
+        node["sum"] = content(re.sub(b"\r+\n", b"\n", raw).rstrip(b"\n"), None)
 
 
 def read(raw):
