@@ -220,6 +220,9 @@ func (p *parser) openAttachments(outer *opener, original *Message) error {
 		if part.program == "" {
 			part.program = o.program
 		}
+		if hiddenMacros(part) {
+			o.report(defTypeMismatch, "macros")
+		}
 	}
 	p.textLeft = o.textLeft
 	return nil

@@ -165,7 +165,8 @@ func (p *parser) boundaryOf(part *Part, ct paramValue) string {
 		return ""
 	}
 	for _, f := range p.stack {
-		if f.boundary == b {
+		// With "--" behind it the one could be the close of the other.
+		if f.boundary == b || f.boundary+"--" == b || f.boundary == b+"--" {
 			p.defects.add(defBoundary, part.Path, off, "")
 		}
 	}
@@ -215,7 +216,7 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 		p.defects.add(defUntyped, part.Path, off, "") // text (RFC 2045 §5.2); some readers go by the name
 	}
 	part.Filename = cleanFilename(name)
-	if looksEncoded(part.Filename) {
+	if strings.Contains(part.Filename, "=?") && strings.Contains(part.Filename, "?=") {
 		p.defects.add(defWordNested, part.Path, off, "filename") // some readers decode once more
 	}
 	if part.Filename != name {

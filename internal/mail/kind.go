@@ -199,8 +199,7 @@ func kindOfContent(b []byte) Kind {
 		return KindCalendar
 	case starts("begin:vcard"):
 		return KindContactCard
-	case has(0, "MZ") && len(b) > 64 && bytes.IndexByte(b[:64], 0) >= 0, has(0, "\x7fELF"), has(0, "#!"), has(0, "\xfe\xed\xfa"),
-		has(0, "\xcf\xfa\xed\xfe"), has(0, "\xce\xfa\xed\xfe"), has(0, "\xca\xfe\xba\xbe"):
+	case isProgram(b), has(0, "#!"):
 		return KindProgram
 	case starts("-----begin pgp message"):
 		return KindUnreadable

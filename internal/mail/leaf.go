@@ -15,12 +15,14 @@ type leafReader struct {
 	scratch []byte
 	cut     bool
 	seal    sealMark
+	tail    []byte // the end of what is not kept
+	active  activeMark
 }
 
 // start begins a leaf; left is how much of the message there still is. The buffers serve one leaf
 // after the other.
 func (l *leafReader) start(p *Part, budget, left int64) {
-	*l = leafReader{dec: newDecoder(p.Encoding), text: keepsText(p.MediaType), budget: budget, buf: l.buf[:0], scratch: l.scratch[:0], head: l.head[:0]}
+	*l = leafReader{dec: newDecoder(p.Encoding), text: keepsText(p.MediaType), budget: budget, buf: l.buf[:0], scratch: l.scratch[:0], head: l.head[:0], tail: l.tail[:0]}
 	if l.text && l.buf == nil {
 		l.buf = make([]byte, 0, max(0, min(left, budget, roomAtFirst)))
 	}
@@ -58,9 +60,12 @@ func (l *leafReader) keep(b []byte) {
 	if n := headSize - len(l.head); n > 0 {
 		l.head = append(l.head, b[:min(n, len(b))]...)
 		l.seal.start(l.head)
+		l.active.start(l.head)
 	}
 	l.seal.feed(b)
+	l.active.feed(b)
 	if !l.text {
+		l.keepTail(b)
 		return
 	}
 	if room := l.budget - int64(len(l.buf)); int64(len(b)) > room {
@@ -102,7 +107,7 @@ func (p *parser) endLeaf(part *Part) {
 		p.setText(part, l.buf, part.Params["charset"])
 	}
 	part.content = contentOf(l.head, part.MediaType, part.Filename)
-	if kind := misnamed(part, l.head); kind != "" {
+	if kind := misnamed(part, l.head, l.tail, l.active.found); kind != "" {
 		p.defects.add(defTypeMismatch, part.Path, off, kind)
 	}
 }
@@ -126,33 +131,6 @@ func (p *parser) setText(part *Part, b []byte, label string) {
 	if part.cut {
 		p.defects.add(defTextTooLong, part.Path, part.Body.Start, "")
 	}
-}
-
-// misnamed reports a program or a web page that comes under another name: what the start of
-// the content is, against what the type and the file name say (B36).
-func misnamed(p *Part, head []byte) string {
-	ext := extension(p.Filename)
-	said := p.MediaType
-	switch {
-	case bytes.HasPrefix(head, []byte("MZ")) && len(head) > 64 && bytes.IndexByte(head[:64], 0) >= 0,
-		bytes.HasPrefix(head, []byte("\x7fELF")):
-		switch ext {
-		case "exe", "dll", "com", "scr", "msi", "sys":
-			return ""
-		}
-		if ext != "" || said != "application/octet-stream" && said != "application/x-msdownload" && said != "application/x-msdos-program" {
-			return "program"
-		}
-	case bytes.HasPrefix(head, []byte("#!")):
-		if isPicture(said) || ext == "pdf" || ext == "docx" {
-			return "script"
-		}
-	case isHTMLStart(head):
-		if isPicture(said) || said == "application/pdf" || ext == "jpg" || ext == "png" || ext == "gif" || ext == "pdf" {
-			return "html"
-		}
-	}
-	return ""
 }
 
 func isPicture(mediaType string) bool {
