@@ -147,7 +147,7 @@ func TestInside(t *testing.T) {
 		"docx": {"application/octet-stream", "a.docx", sampleDOCX(t, "write to "+addr), []string{"write to " + addr, "Ben Reed\n", "Cara Hill"}},
 		"docx split by runs": {"application/octet-stream", "a.docx", sampleDOCX(t, "ben.re</w:t></w:r><w:r><w:rPr><w:b/></w:rPr><w:t>ed@exam</w:t></w:r>"+
 			"<w:del w:author=\"Fay Wood\"><w:r><w:delText>GONE</w:delText></w:r></w:del><w:ins><w:r><w:t>ple.org"), []string{addr, "GONE", "ben.reed@examGONE", "Fay Wood"}},
-		"docx under a false name": {"image/png", "a.png", sampleDOCX(t, addr), []string{addr}},
+		"docx under a false name": {"application/octet-stream", "a.txt", sampleDOCX(t, addr), []string{addr}},
 		"docx link": {"application/octet-stream", "a.docx", zipped(t, "[Content_Types].xml", "<Types/>", "word/_rels/document.xml.rels",
 			`<Relationships><Relationship Id="rId1" Target="mailto:`+addr+`"/></Relationships>`), []string{"mailto:" + addr}},
 		"xlsx": {"application/octet-stream", "a.xlsx", zipped(t, "[Content_Types].xml", "<Types/>",
