@@ -140,12 +140,14 @@ func BenchmarkPipeline(b *testing.B) {
 // be read: it is searched as it stands. cpu-MB/s counts the bytes of the message as received.
 func BenchmarkPipelineOpaque(b *testing.B) {
 	p := newPipeline(b)
-	for _, file := range []struct{ name, start string }{
-		{"photo.jpg", "\xff\xd8\xff\xe0\x00\x10JFIF\x00"},
-		{"film.mp4", "\x00\x00\x00\x20ftypisom"},
-		{"letter.gpg", "\x85\x02\x0c\x03\x00\x01"},
+	for _, file := range []struct{ name, kind, start string }{
+		{"photo.jpg", "image/jpeg", "\xff\xd8\xff\xe0\x00\x10JFIF\x00"},
+		{"film.mp4", "video/mp4", "\x00\x00\x00\x20ftypisom"},
+		{"song.mp3", "audio/mpeg", "ID3\x04\x00"},
 	} {
-		b.Run(file.name, func(b *testing.B) { p.measure(b, p.letterWith(file.name, noise(file.start, 10<<20))) })
+		b.Run(file.name, func(b *testing.B) {
+			p.measure(b, strings.Replace(p.letterWith(file.name, noise(file.start, 10<<20)), "application/octet-stream", file.kind, 1))
+		})
 	}
 }
 

@@ -127,7 +127,7 @@ func (p *parser) setText(part *Part, b []byte, label string) {
 		text, part.cut = text[:cut], true
 	}
 	p.textLeft -= int64(len(text))
-	part.Text, part.charset = text, cs
+	part.Text, part.charset, part.own = text, cs, new(writtenText)
 	if part.cut {
 		p.defects.add(defTextTooLong, part.Path, part.Body.Start, "")
 	}

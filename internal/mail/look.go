@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/html"
 )
@@ -30,8 +31,23 @@ func newWords(p *Part, count func(string) int) int {
 	return n
 }
 
-// freshText is the new text of one leaf: without quotes, as a reader sees it.
+// freshText is the new text of one leaf: without quotes, as a reader sees it. Many rules ask for
+// it, so it is looked for once.
 func freshText(p *Part) string {
+	if p.own == nil {
+		return findFresh(p)
+	}
+	p.own.once.Do(func() { p.own.text = findFresh(p) })
+	return p.own.text
+}
+
+// writtenText is a text that is worked out when somebody asks for it.
+type writtenText struct {
+	once sync.Once
+	text string
+}
+
+func findFresh(p *Part) string {
 	if p.MediaType != "text/html" {
 		return newText(p.Text, isFlowed(p))
 	}

@@ -81,6 +81,8 @@ type Part struct {
 	inside  []string // the text inside an attached file
 	cut     bool     // Text is not the whole text
 
+	own *writtenText // what the writer has written in it; nil: worked out each time
+
 	alternative bool // one of the forms in which mail apps show the message's text
 	wider       bool // the text has letters that its charset has not: the label is that of the one as which it is read
 	fresh       bool // the encoded form has two readings: it is written anew

@@ -43,8 +43,9 @@ const (
 	minLead      = 10  // an attribution
 	maxLead      = 700 // with all its lines
 	maxLeadLines = 4
-	maxLabel     = 40 // the label of a field, with what stands before it
-	maxBlock     = 14 // the lines of a block of fields
+	leadStart    = 100 // of its first line
+	maxLabel     = 40  // the label of a field, with what stands before it
+	maxBlock     = 14  // the lines of a block of fields
 	maxMark      = 300
 )
 
@@ -404,13 +405,26 @@ func fieldLabel(line string) (label, value string) {
 	return strings.ToLower(strings.Trim(start[:i], trim)), strings.Trim(start[i+n:], trim)
 }
 
-// lowerStart returns the start of a line in lower case, for comparison.
+// lowerStart returns the start of a line in lower case; nothing where its first letter is none
+// with which attributions start, as in most lines.
 func lowerStart(line string) string {
-	if len(line) > 100 {
-		line = line[:100]
+	start := strings.TrimLeft(bare(line[:min(len(line), leadStart)]), "- ")
+	if start == "" || start[0] < utf8.RuneSelf && !leadLetters[start[0]] {
+		return ""
 	}
-	return strings.TrimLeft(strings.ToLower(bare(line)), "- ")
+	return strings.ToLower(start)
 }
+
+// leadLetters are the first letters of quoteStarts, and of a year.
+var leadLetters = func() (t [utf8.RuneSelf]bool) {
+	for _, w := range quoteStarts {
+		if w[0] < utf8.RuneSelf {
+			t[w[0]], t[w[0]-'a'+'A'] = true, true
+		}
+	}
+	t['2'] = true
+	return t
+}()
 
 // bare returns a line without white space and marks of direction at its ends.
 func bare(line string) string {

@@ -407,7 +407,7 @@ func checkPlace(t *testing.T, name string, p *Part, out string, list []span) {
 		t.Errorf("%s: the lines are at %d, the first quote at %d", name, at, list[0].start)
 	}
 	q := *p
-	q.Text = out
+	q.Text, q.own = out, nil
 	if _, again, err := quotedAndEdited(&q); err != nil || again != out {
 		t.Errorf("%s: changed the second time: %v", name, err)
 	}

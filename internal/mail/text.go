@@ -15,17 +15,9 @@ func (m *Message) NewText() string {
 		if !isTextBody(p) {
 			return false
 		}
-		if p.MediaType == "text/html" {
-			h, err := readHTML(p.Text)
-			b.WriteString(h.fresh.String())
-			if err != nil { // whatever hides in what we cannot read counts as written
-				b.WriteString(h.hidden.String())
-			}
-		} else {
-			t := newText(p.Text, isFlowed(p))
-			b.Grow(len(t) + 1)
-			b.WriteString(t)
-		}
+		t := freshText(p)
+		b.Grow(len(t) + 1)
+		b.WriteString(t)
 		b.WriteByte('\n')
 		return false
 	})
