@@ -1,6 +1,9 @@
 package filter
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Subject is a subject line taken apart: what mail apps and our commands put in front, and
 // the line itself.
@@ -20,8 +23,9 @@ const forwardMarks = " fw fwd wg vb tr rv enc pd "
 // ParseSubject takes a subject apart. Marks and tags may stand in any order and number.
 func ParseSubject(s string) Subject {
 	var out Subject
+	s = strings.NewReplacer("［", "[", "］", "]", "【", "[", "】", "]").Replace(s)
 	for {
-		s = strings.TrimSpace(s)
+		s = strings.TrimFunc(s, func(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) })
 		if n := replyMark(s); n > 0 {
 			if !out.Reply {
 				out.Forward = isMark(s[:n-1], forwardMarks)
@@ -29,15 +33,66 @@ func ParseSubject(s string) Subject {
 			out.Reply, s = true, s[n:]
 			continue
 		}
-		if strings.HasPrefix(s, "[") {
-			if end := strings.IndexByte(s, ']'); end > 0 {
-				out.Tags, s = append(out.Tags, s[:end+1]), s[end+1:]
-				continue
-			}
+		if n := tagLength(s); n > 0 {
+			out.Tags, s = append(out.Tags, s[:n]), s[n:]
+			continue
 		}
 		out.Text = s
 		return out
 	}
+}
+
+// maxTag bounds how far brackets within brackets are counted.
+const maxTag = 1000
+
+// tagLength returns the length of the bracket tag at the start of s, or 0. "[[secure]]" is one;
+// where a bracket too many was opened, the first that closes ends it.
+func tagLength(s string) int {
+	if !strings.HasPrefix(s, "[") {
+		return 0
+	}
+	depth := 0
+	for i := range min(len(s), maxTag) {
+		switch s[i] {
+		case '[':
+			depth++
+		case ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return strings.IndexByte(s, ']') + 1
+}
+
+// ownTags are what our tags begin with. One that nobody closed still asks for something.
+const ownTags = " secure together send-now "
+
+// Plain returns the line as it may leave: what is left, without bracket tags anywhere.
+func (s Subject) Plain() string {
+	var b strings.Builder
+	for t := s.Text; t != ""; {
+		open := strings.IndexByte(t, '[')
+		if open < 0 {
+			b.WriteString(t)
+			break
+		}
+		n := tagLength(t[open:])
+		if n == 0 {
+			name, _, _ := strings.Cut(strings.TrimLeft(fold(t[open:]), "[ "), ":")
+			if word, _, _ := strings.Cut(name, " "); word != "" && strings.Contains(ownTags, " "+word+" ") {
+				b.WriteString(t[:open])
+				break // how far it goes cannot be known
+			}
+			b.WriteString(t)
+			break
+		}
+		b.WriteString(strings.TrimRight(t[:open], " "))
+		if t = t[open+n:]; b.Len() > 0 && t != "" && t[0] != ' ' && t[0] != '[' {
+			b.WriteByte(' ')
+		}
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // replyMark returns the length of "Re:", "RE[2]:" or "Fwd :" at the start of s, or 0.
@@ -71,8 +126,10 @@ func (s Subject) starts(prefix string) bool {
 		return true
 	}
 	p = withoutBlanks(p)
-	for _, t := range s.Tags { // "[ secure ]" asks for the same as "[secure]"
-		if strings.HasPrefix(withoutBlanks(fold(t)), p) {
+	named, closed := strings.CutSuffix(p, "]")
+	for _, t := range s.Tags { // "[ secure ]", "[[secure]]" and "[secure: notes]" ask for the same as "[secure]"
+		t = "[" + strings.TrimLeft(withoutBlanks(fold(t)), "[")
+		if strings.HasPrefix(t, p) || (closed && strings.HasPrefix(t, named+":")) {
 			return true
 		}
 	}

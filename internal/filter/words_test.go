@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -103,15 +104,56 @@ func TestParseSubject(t *testing.T) {
 		"":                            {false, "", ""},
 		"Re:":                         {true, "", ""},
 		"reminder: [together] at one": {false, "", "reminder: [together] at one"},
+		"[[secure]] Hi":               {false, "[[secure]]", "Hi"},
+		"[[secure] Hi":                {false, "[[secure]", "Hi"},
+		"[secure:] Re:[x[y]]Hi":       {true, "[secure:] [x[y]]", "Hi"},
+		"\u200b\ufeff［secure］ Hi":     {false, "[secure]", "Hi"},
 	} {
 		p := ParseSubject(s)
 		if p.Reply != want.reply || strings.Join(p.Tags, " ") != want.tags || p.Text != want.text {
 			t.Errorf("%q: %+v", s, p)
 		}
 	}
-	for s, want := range map[string]bool{"RE: [Together] x": true, "[secure] [together] x": true, "x [together]": false, "": false, "[togethe] x": false, "[ together ] x": true, "Re: [to gether] x": true} {
+	for s, want := range map[string]bool{"RE: [Together] x": true, "[secure] [together] x": true, "x [together]": false, "": false, "[togethe] x": false, "[ together ] x": true, "[[together]] x": true, "[together:] x": true, "[together: all of us] x": true, "[togetherness] x": false, "［Together］x": true, "Re: [to gether] x": true} {
 		if got := ParseSubject(s).starts("[together]"); got != want {
 			t.Errorf("%q starts: %v", s, got)
+		}
+	}
+}
+
+func TestSubjectsTakeLinearTime(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	for _, unit := range []string{"[[x] ", "[", "[x]", "] [", "x [secure "} {
+		p := ParseSubject(strings.Repeat(unit, 200_000/len(unit)))
+		p.starts("[together]")
+		p.Plain()
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("subjects of 200 KB took %v", d)
+	}
+}
+
+// What asks the gateway for something never leaves, wherever it stands.
+func TestNoTagLeaves(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"[secure] Notes":              "Notes",
+		"[[secure]] Notes":            "Notes",
+		"Notes [secure]":              "Notes",
+		"Notes [secure: for Ben] now": "Notes now",
+		"Notes[secure]now":            "Notes now",
+		"Re: Notes [x] [y] z":         "Notes z",
+		"[send-now: he rang] Notes":   "Notes",
+		"[send-now: he rang":          "",
+		"Notes [Send-Now: he rang":    "Notes",
+		"Notes [draft":                "Notes [draft",
+		"Notes ] and [secure]":        "Notes ] and",
+		"Notes":                       "Notes",
+		"[secure]":                    "",
+	} {
+		if got := ParseSubject(s).Plain(); got != want {
+			t.Errorf("%q leaves as %q, want %q", s, got, want)
 		}
 	}
 }
@@ -125,6 +167,9 @@ func FuzzParseSubject(f *testing.F) {
 			t.Errorf("%q grew to %q", s, p.Text)
 		}
 		p.starts("[together]")
+		if out := p.Plain(); len(out) > len(p.Text) || tagLength(out[max(0, strings.IndexByte(out, '[')):]) > 0 {
+			t.Errorf("%q leaves as %q", s, out)
+		}
 	})
 }
 

@@ -267,10 +267,10 @@ func (c *copyOf) subject() (string, error) {
 	return s, nil
 }
 
-// withoutTags removes the bracket tags that ask the gateway for something, and keeps one mark
-// of a reply or a forward.
+// withoutTags removes bracket tags, which ask the gateway for something, and keeps one mark of a
+// reply or a forward.
 func withoutTags(subject string) string {
-	text := filter.ParseSubject(subject).Text
+	text := filter.ParseSubject(subject).Plain()
 	switch {
 	case isForward(subject):
 		return strings.TrimSpace("Fwd: " + text)
