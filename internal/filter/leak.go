@@ -456,7 +456,9 @@ type partSearch struct {
 	codes      [4]shortCode       // the last ones
 	lastName   []byte             // of a foreign client
 	nameAt     int                // the word with which it ended
-	judged     map[string]bool    // looked at already: names of many, and numbers
+	judged     map[string]bool    // by what many share: whether it is foreign, or true
+	key        []byte             // of before
+	groups     []byte             // of exactly
 	named      map[int32]bool     // foreign clients whose full name stands here
 	told       map[int32]channels // foreign clients of whom something else stands here
 	born       map[day]bool       // of foreign clients named so far
@@ -599,21 +601,25 @@ func (p *partSearch) middle(w []byte) {
 // maxJudged bounds what is remembered of the keys that many clients share.
 const maxJudged = 4 << 10
 
-// again reports whether the key was judged in this part before. Only where a key stands for
-// many it pays to remember.
-func (p *partSearch) again(b lookup, key []byte, clients int) bool {
+// judge remembers what came out for a key, where it stands for so many that it pays.
+func (p *partSearch) judge(b lookup, key []byte, clients int, verdict bool) {
 	if clients < 16 {
-		return false
-	}
-	k := string(append([]byte{byte(b)}, key...))
-	if p.judged[k] {
-		return true
+		return
 	}
 	if p.judged == nil || len(p.judged) >= maxJudged {
 		p.judged = map[string]bool{}
 	}
-	p.judged[k] = true
-	return false
+	p.judged[string(append([]byte{byte(b)}, key...))] = verdict
+}
+
+// before returns what came out for a key in this part before, if that is remembered.
+func (p *partSearch) before(b lookup, key []byte) (verdict, known bool) {
+	if len(p.judged) == 0 {
+		return false, false
+	}
+	p.key = append(append(p.key[:0], byte(b)), key...)
+	verdict, known = p.judged[string(p.key)]
+	return verdict, known
 }
 
 // tells judges what was found of clients besides a name. Where it cannot be a reader's it is a
@@ -648,8 +654,14 @@ func (p *partSearch) hints(clients []int32, named channel) {
 // clients it is a leak alone, of anybody else together with something else that tells who it is.
 func (p *partSearch) name(name []byte) bool {
 	l := p.l
-	clients := l.find(byName, name)
-	if !l.foreign(clients) || l.names[string(name)] {
+	foreign, known := p.before(byName, name)
+	var clients []int32
+	if !known {
+		clients = l.find(byName, name)
+		foreign = l.foreign(clients) && !l.names[string(name)]
+		p.judge(byName, name, len(clients), foreign)
+	}
+	if !foreign {
 		return true
 	}
 	p.lastName, p.nameAt = append(p.lastName[:0], name...), p.at+1
@@ -657,9 +669,6 @@ func (p *partSearch) name(name []byte) bool {
 		if c.word > 0 && p.at-c.word <= nearName+bytes.Count(name, []byte{' '}) {
 			p.matchCode(name, c)
 		}
-	}
-	if p.again(byName, name, len(clients)) {
-		return true
 	}
 	for _, i := range clients {
 		c := l.in.Watch.client(i)

@@ -461,3 +461,49 @@ func TestLeakCheckIsLinear(t *testing.T) {
 		}
 	}
 }
+
+// A register in which everybody has the same name, number and mailbox costs no more than one
+// without: what is said again is judged once.
+func TestWhatManyShareIsJudgedOnce(t *testing.T) {
+	t.Parallel()
+	env, facts := envelope(t, "anna@example.org")
+	reg := bigRegister(t, 20_000)
+	for i := range reg {
+		reg[i].Name, reg[i].Mobile, reg[i].Email, reg[i].Practitioner = "Cleo Brown", []string{"+447700900789"}, []mail.Address{addr(t, "home@example.net")}, "sam"
+	}
+	watch := NewWatch(reg)
+	m := parse(t, out("", wrap(strings.Repeat("Cleo Brown 07700 900789 home@example.net 1990-01-01 ", 1<<20/52))))
+	start := time.Now()
+	got := CheckLeaks(LeakInput{Mail: m, Watch: watch, Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne}})
+	if len(got) != 1 || !slices.Equal(got[0].Channels, []string{"mailbox", "phone", "name_born"}) {
+		t.Errorf("%+v", got)
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("1 MiB took %s", d)
+	}
+}
+
+// BenchmarkCheckLeaksNearNames reads 8 MiB of words that names of the register begin and end
+// with, and of names.
+func BenchmarkCheckLeaksNearNames(b *testing.B) {
+	watch := NewWatch(bigRegister(b, 100_000))
+	env, facts := envelope(b, "anna@example.org")
+	for name, pair := range map[string]func(i int) (int, int){
+		"near":  func(i int) (int, int) { return i % 997, i + 1 },
+		"names": func(i int) (int, int) { return i % 997, i },
+	} {
+		var text strings.Builder
+		for i := 0; text.Len() < 8<<20; i = (i + 7919) % 100_000 {
+			given, family := pair(i)
+			fmt.Fprintf(&text, "Given%d Family%d\n", given, family)
+		}
+		in := LeakInput{Mail: parse(b, out("", text.String())), Watch: watch, Env: env, Facts: facts, Variant: &Variant{Rcpts: []int{0}, Show: ShowOne}}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(text.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				CheckLeaks(in)
+			}
+		})
+	}
+}

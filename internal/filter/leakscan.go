@@ -48,8 +48,10 @@ func (p *partSearch) address(s []byte, at int) {
 			if l.others[key] {
 				l.note(leakMailbox, p.path, p.offset)
 			}
-			if clients := l.find(byMailbox, []byte(key)); !p.again(byMailbox, []byte(key), len(clients)) {
+			if _, known := p.before(byMailbox, []byte(key)); !known {
+				clients := l.find(byMailbox, []byte(key))
 				p.tells(clients, leakMailbox, leakNameMailbox)
+				p.judge(byMailbox, []byte(key), len(clients), true)
 			}
 			if l.real[key] {
 				l.note(leakSenderMailbox, p.path, p.offset)
@@ -201,13 +203,26 @@ func (p *partSearch) exactly(run []byte, starts []int) {
 	if len(run) < minPhone {
 		return
 	}
-	l, end := p.l, run[len(run)-minPhone:]
-	clients := l.find(byPhone, end)
+	l, key := p.l, run[max(0, len(run)-maxDigits):]
+	if len(p.judged) > 0 { // with the groups: what is a number depends on them
+		p.groups = append(p.groups[:0], key...)
+		for _, start := range starts {
+			if len(run)-start <= maxDigits {
+				p.groups = append(p.groups, byte(len(run)-start))
+			}
+		}
+		key = p.groups
+		if _, known := p.before(byPhone, key); known {
+			return
+		}
+	}
+	clients := l.find(byPhone, run[len(run)-minPhone:])
 	if len(clients) == 0 && len(l.phones) == 0 {
 		return
 	}
+	p.judge(byPhone, key, len(clients), true)
 	for _, start := range starts {
-		if len(run)-start > maxDigits || p.again(byPhone, run[start:], len(clients)) {
+		if len(run)-start > maxDigits {
 			continue
 		}
 		written := string(run[start:])
