@@ -479,16 +479,15 @@ func (l *leaks) part(path string, offset int64) *partSearch {
 
 // scan searches a text as it stands and as links, scripts and careful people mean it.
 func (p *partSearch) scan(t string) {
-	forms(t, func(t string, first bool) {
-		switch {
-		case first:
-			p.read(t, &p.dates)
-		case utf8.ValidString(t):
-			p.read(t, &p.esc)
-		default: // a picture in a data URL
-			p.raw([]byte(t))
-			p.read(t, &p.esc)
+	forms(t, func(form string, first bool) {
+		if first {
+			p.read(form, &p.dates)
+			return
 		}
+		if !utf8.ValidString(form) && utf8.ValidString(t) { // a picture in a data URL
+			p.raw([]byte(form))
+		}
+		p.read(form, &p.esc)
 	})
 }
 

@@ -98,10 +98,14 @@ func plainDates(s string) map[day]bool {
 
 // plainScan searches the texts of one part for everything.
 func plainScan(l *leaks, texts []string) {
+	var pictures []string
 	for _, t := range texts {
 		forms(t, func(form string, first bool) {
 			if !first {
 				texts = append(texts, form)
+				if !utf8.ValidString(form) && utf8.ValidString(t) {
+					pictures = append(pictures, form)
+				}
 			}
 		})
 	}
@@ -111,6 +115,9 @@ func plainScan(l *leaks, texts []string) {
 	}
 	all := strings.Join(folded, "\n\x01\n")
 	p := l.part("", 0)
+	for _, s := range pictures {
+		p.raw([]byte(s))
+	}
 	p.addresses([]byte(all))
 	p.numbers([]byte(all), true)
 	if like, ok := digitsLike(nil, []byte(all)); ok {
