@@ -356,6 +356,23 @@ func TestTheLeakCheckFailsClosed(t *testing.T) {
 	}
 }
 
+// Whoever made the plan: clients who did not all agree may not see each other in one copy.
+func TestASharedCopyNeedsEverybodysAgreement(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		to   []string
+		held bool
+	}{{[]string{"anna@example.org", "ben@example.org"}, false}, {[]string{"anna@example.org", "cleo@example.net"}, true}} {
+		raw := strings.Replace(out("", "x"), "To: anna@example.org", "To: "+strings.Join(c.to, ", "), 1)
+		if !strings.Contains(raw, c.to[1]) {
+			t.Fatalf("the copy does not show the second reader:\n%s", raw)
+		}
+		if got := leaksIn(t, raw, ShowGroup, []int{0, 1}, c.to...); len(got) > 0 != c.held {
+			t.Errorf("%v: %+v", c.to, got)
+		}
+	}
+}
+
 func TestReasonsNeverShowWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	raw := out("", "cleo@example.net 07700 900789 C-0203 Ben Jones maya@willowhouse.example")

@@ -112,6 +112,10 @@ func table() []mutant {
 	l.texts()`,
 			`	l.texts()`,
 			[]string{"internal/filter.TestWhatTheLeakCheckHolds"}},
+		{1, "the leak check believes the plan about who agreed to share a copy", "internal/filter/leak.go",
+			`(l.in.Variant.Show == ShowUndisclosed || !l.agreed())`,
+			`(l.in.Variant.Show == ShowUndisclosed || len(l.own) < 0 && !l.agreed())`,
+			[]string{"internal/filter.TestASharedCopyNeedsEverybodysAgreement"}},
 
 		// 2
 		{2, "250 is said before the commit", "internal/store/commit.go",
