@@ -215,17 +215,20 @@ func lockScreen(s *store.Spool) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("gateway: read a copy: %w", err)
 	}
-	texts, err := visibleTexts(m)
-	if err != nil {
-		return "", err
-	}
 	from := ""
 	if len(m.From) == 1 {
 		from = cmp.Or(m.From[0].Name, m.From[0].Address.String())
 	}
 	first := ""
-	if len(texts) > 0 {
-		first = strings.Join(strings.Fields(texts[0]), " ")
+	for p := range m.Parts() {
+		if p.MediaType != "text/plain" && p.MediaType != "text/html" {
+			continue
+		}
+		if first = p.Text; p.MediaType == "text/html" {
+			first, _ = mail.VisibleText(p.Text) // of what cannot be read, a phone shows what it can
+		}
+		first = strings.Join(strings.Fields(first), " ")
+		break
 	}
 	if r := []rune(first); len(r) > previewLength {
 		first = string(r[:previewLength]) + "…"
