@@ -343,7 +343,7 @@ func TestLinear(t *testing.T) {
 			// A shape may meet a limit between two sizes, and a machine with other work disturbs for a
 			// while: what grows faster than its size does so at the next sizes too.
 			said := ""
-			for range 3 {
+			for range 2 {
 				b[0], b[1] = shape(size), shape(2*size)
 				if said = disproportion(t, len(b[0]), what); said == "" {
 					return
