@@ -182,7 +182,8 @@ func (p *paramScanner) quoted() string {
 			p.i++
 			p.behind()
 			value := b.String()
-			p.sloppy = p.sloppy || value != strings.TrimSpace(value)
+			// Not every reader keeps several blanks, which may come of a fold inside the quotes.
+			p.sloppy = p.sloppy || value != strings.TrimSpace(value) || strings.Contains(value, "  ") || strings.Contains(value, "\t")
 			return value
 		case '\\':
 			// Some mail apps write Windows paths without doubling the backslash.
