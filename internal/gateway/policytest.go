@@ -375,7 +375,7 @@ func visibleTexts(m *mail.Message) ([]string, error) {
 		case "text/html":
 			t, err := mail.VisibleText(p.Text)
 			if err != nil {
-				return nil, fmt.Errorf("gateway: read html: %w", err)
+				t = p.Text // what a browser makes of it nobody knows: all of it may be seen
 			}
 			out = append(out, t)
 		}
