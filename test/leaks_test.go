@@ -99,7 +99,8 @@ type reply struct {
 
 // seen is a copy that arrived, with what the oracle found in it.
 type seen struct {
-	id, from string
+	id, from string // of the message
+	written  string // its Message-ID
 	to       []string
 	found    map[int]string
 	header   []byte
@@ -224,7 +225,7 @@ func (c *campaign) arrived(a arrival) {
 		data = regexp.MustCompile(`(?m)^(In-Reply-To|References):.*\r\n([ \t].*\r\n)*`).ReplaceAll(data, nil)
 	}
 	found, err := c.oracle.Look(data)
-	s := seen{id: strings.ToUpper(strings.SplitN(a.messageID(), ".", 2)[0]), from: a.from, to: a.to, found: found}
+	s := seen{id: strings.ToUpper(strings.SplitN(a.messageID(), ".", 2)[0]), written: a.messageID(), from: a.from, to: a.to, found: found}
 	head, _, _ := bytes.Cut(a.data, []byte("\r\n\r\n"))
 	s.header = bytes.Clone(head)
 	if len(found) > 0 {
@@ -326,7 +327,19 @@ func newTally() *tally { return &tally{by: map[string]*fate{}} }
 // copies returns the copies of a message by recipient.
 func (c *campaign) copies() map[string][]*seen {
 	out := map[string][]*seen{}
+	known := map[string]bool{}
+	for i := range c.replies {
+		known[c.replies[i].id] = true
+	}
 	for i := range c.seen {
+		if s := &c.seen[i]; !known[s.id] && c.off {
+			// With our Message-IDs switched off, a copy has that of the mail app.
+			for k, m := range c.messages {
+				if bytes.Contains(m.Raw, []byte("\r\nMessage-ID: <"+s.written+">\r\n")) {
+					s.id = c.replies[k].id
+				}
+			}
+		}
 		if c.seen[i].from != "" {
 			out[c.seen[i].id] = append(out[c.seen[i].id], &c.seen[i])
 		}
