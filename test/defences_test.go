@@ -211,7 +211,7 @@ func TestDefencesSwitchedOff(t *testing.T) {
 	}
 	t.Log("\n" + rows.String())
 	if n >= len(defences()) {
-		document(t, "defences", "| defence switched off | channel | held by the leak check | left |\n|---|---|---|---|\n"+rows.String())
+		document(t, "defences", "| defence switched off | channel | held by the leak check | what leaves and names somebody else |\n|---|---|---|---|\n"+rows.String())
 	}
 }
 

@@ -349,9 +349,7 @@ func (c *campaign) copies() map[string][]*seen {
 
 // judge holds every copy against what its readers may see.
 func (c *campaign) judge(sum *tally) {
-	for _, f := range c.faults {
-		sum.misses = append(sum.misses, f)
-	}
+	sum.misses = append(sum.misses, c.faults...)
 	arrived := c.copies()
 	known := map[string]bool{}
 	for i := range c.replies {

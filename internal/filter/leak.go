@@ -85,7 +85,6 @@ type leaks struct {
 	dashed   []byte  // of refs
 	ragged   bool    // what is read has no form that we know: anything may stand beside a hit
 	like     []byte  // of digitsLike
-	squeezed []byte  // of raw
 	found    []int32 // of the last look-up
 	hit      [channelEnd]bool
 	evidence []Evidence // of what holds
