@@ -11,12 +11,13 @@ import (
 // The names under which the core's own findings stand. They are in force whatever the
 // policies say.
 const (
-	RuleReadable = "readable"            // the message could be read in two ways, or not at all
-	RuleLimit    = "clients-per-message" // organisation.yaml, limits
-	RuleSigned   = "signed-mail"         // a change would break the mail app's signature
-	RuleConflict = "policy-conflict"     // two rules ask for what cannot both be done
-	RuleIdentity = "identity"            // an address in From is not the sender's own; made by package gateway
-	RuleLeak     = "leak-check"          // the copy that is about to leave names somebody else
+	RuleReadable     = "readable"            // the message could be read in two ways, or not at all
+	RuleLimit        = "clients-per-message" // organisation.yaml, limits
+	RuleSigned       = "signed-mail"         // a change would break the mail app's signature
+	RuleCannotChange = "cannot-change"       // what a copy needs cannot be done to its text
+	RuleConflict     = "policy-conflict"     // two rules ask for what cannot both be done
+	RuleIdentity     = "identity"            // an address in From is not the sender's own; made by package gateway
+	RuleLeak         = "leak-check"          // the copy that is about to leave names somebody else
 )
 
 // unreadable turns the message's defects into findings, one for each kind of defect.
@@ -85,6 +86,53 @@ func signedMail(rcpt int, edits []Edit) []Finding {
 		}
 	}
 	return nil
+}
+
+// canEdit says whether an edit can be made; what needs no look can.
+func (in *Input) canEdit(k EditKind) mail.Editable {
+	look := map[EditKind]func() mail.Editable{EditRemoteContent: in.Mail.CanRemoveRemote, EditTrimQuotes: in.Mail.CanTrimQuotes}[k]
+	if look == nil {
+		return mail.CanEdit
+	}
+	m := in.memory()
+	if _, ok := m.editable[k]; !ok {
+		if m.editable == nil {
+			m.editable = map[EditKind]mail.Editable{}
+		}
+		m.editable[k] = look()
+	}
+	return m.editable[k]
+}
+
+// cannotChange holds a copy whose text cannot be changed as it must be. Whoever releases it
+// lets it go without that change.
+func cannotChange(in *Input, rcpt int, edits []Edit) []Finding {
+	var out []Finding
+	for _, e := range edits {
+		f := Finding{Rule: RuleCannotChange, Rcpt: rcpt, Action: Hold, About: Safety, Values: map[string]string{"edit": string(e.Kind)}}
+		switch can := in.canEdit(e.Kind); {
+		case can == mail.NothingLeft:
+			f.Reason = "Nothing of your own would be left without the quoted text. Write what you have to say above it, or ask for it to be sent as it is"
+		case can == mail.CannotEdit && e.Kind == EditTrimQuotes:
+			f.Reason = "The quoted text cannot be taken out safely. Delete it in your mail app and send the email again"
+		case can == mail.CannotEdit:
+			f.Reason = "What the email would fetch from the web cannot be taken out safely. Send it as plain text"
+		default:
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// withoutRemote adds to the edits of somebody's copy that nothing in it is fetched from the
+// web: pictures tell their owner when and where a mail is opened. Only the practice's own
+// people get it as it is.
+func withoutRemote(in *Input, class Class, edits []Edit) []Edit {
+	if class == ClassColleague || in.canEdit(EditRemoteContent) == mail.NothingToEdit {
+		return edits
+	}
+	return mergeEdits(edits, []Edit{{Kind: EditRemoteContent}})
 }
 
 // oneOnly says what several edits of a kind are called of which a copy can have one; empty for

@@ -155,6 +155,9 @@ func (p *planner) variant(show Show, members []int) (Variant, error) {
 	if signed || encrypted {
 		v.Whole = true
 		v.Edits = slices.DeleteFunc(v.Edits, func(e Edit) bool { return textEdit(e.Kind) })
+	} else {
+		v.Edits = withoutRemote(p.in, p.classes[members[0]], v.Edits)
+		v.Edits = slices.DeleteFunc(v.Edits, func(e Edit) bool { return p.letPass(members, e.Kind) })
 	}
 	var err error
 	if v.Audience, err = p.audience(members); err != nil {
@@ -165,6 +168,13 @@ func (p *planner) variant(show Show, members []int) (Variant, error) {
 		return Variant{}, err
 	}
 	return v, nil
+}
+
+// letPass reports whether somebody let a copy go without an edit that cannot be made in it.
+func (p *planner) letPass(members []int, k EditKind) bool {
+	return slices.ContainsFunc(members, func(i int) bool {
+		return p.flagged(i, func(f *Finding) bool { return f.Rule == RuleCannotChange && f.Values["edit"] == string(k) && f.Waived })
+	})
 }
 
 // oneOfEach leaves the first of several subjects, and of several signatures: the copy is held

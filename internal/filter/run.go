@@ -24,7 +24,7 @@ func Run(rules []Rule, pr Practice, in *Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("filter: %w", err)
 	}
-	findings = append(findings, copyFindings(in, findings)...)
+	findings = append(findings, copyFindings(in, classes, findings)...)
 	waive(in, findings)
 	undone := undo(findings, len(classes))
 	sortFindings(findings)
@@ -127,7 +127,7 @@ func stray(fs []Finding, n int) bool {
 }
 
 // copyFindings are the core's findings that follow from all edits of one recipient's copy.
-func copyFindings(in *Input, findings []Finding) []Finding {
+func copyFindings(in *Input, classes []Class, findings []Finding) []Finding {
 	if in.Mail == nil {
 		return nil
 	}
@@ -138,7 +138,9 @@ func copyFindings(in *Input, findings []Finding) []Finding {
 		out = append(out, conflict(i, edits)...)
 		if signed || encrypted {
 			out = append(out, signedMail(i, edits)...)
+			continue
 		}
+		out = append(out, cannotChange(in, i, withoutRemote(in, classes[i], edits))...)
 	}
 	return out
 }

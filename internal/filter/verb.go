@@ -107,6 +107,8 @@ func (f *Finding) do(v Verb) (missing string) {
 		f.Edits = append(f.Edits, Edit{Kind: EditSignature, Arg: v.Arg})
 	case VerbExpectationLine:
 		f.Edits = append(f.Edits, Edit{Kind: EditExpectationLine})
+	case VerbTrimQuotes:
+		f.Edits = append(f.Edits, Edit{Kind: EditTrimQuotes})
 	case VerbRemove:
 		f.Edits = append(f.Edits, Edit{Kind: EditRemoveKisses})
 	case VerbLock, VerbLockAs:

@@ -340,8 +340,9 @@ type memo struct {
 	}
 	contacts          *contacts // in what the sender wrote
 	counted, attached bool
-	count             int             // words of the subject and the new text
-	kinds             []mail.Kind     // of each attachment
+	count             int         // words of the subject and the new text
+	kinds             []mail.Kind // of each attachment
+	editable          map[EditKind]mail.Editable
 	answers           map[string]bool // to questions with one answer for all recipients
 }
 

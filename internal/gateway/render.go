@@ -83,6 +83,8 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 		return d, nil
 	}
 	_, d.NeutralNames = v.Has(filter.EditNeutralFilenames)
+	_, d.NoRemote = v.Has(filter.EditRemoteContent)
+	_, d.NoQuotes = v.Has(filter.EditTrimQuotes)
 	_, d.NoKisses = v.Has(filter.EditRemoveKisses)
 	if _, ok := v.Has(filter.EditNeutralFirstLine); ok {
 		d.First = templates.FirstLine(v.Audience.Discreet)
@@ -389,7 +391,7 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditNeutralFilenames) && !v.Whole && hasFiles(c.mail), "attached files renamed")
 	add(has(filter.EditNeutralFirstLine) && !v.Whole, "neutral first line added")
 	add(has(filter.EditRemoteContent), "remote pictures removed")
-	add(has(filter.EditTrimQuotes), "quoted text taken out")
+	add(has(filter.EditTrimQuotes) && c.mail.CanTrimQuotes() != mail.NothingToEdit, "quoted text taken out")
 	add(has(filter.EditRemoveKisses) && c.mail.Kisses(), "kisses taken out")
 	add(has(filter.EditPseudonymise), "names of other clients replaced")
 	add(has(filter.EditExpectationLine), "line added that says whether an answer is expected")

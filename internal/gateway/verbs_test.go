@@ -4,10 +4,12 @@ import (
 	"encoding/base64"
 	"io"
 	"mime/quotedprintable"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
@@ -158,6 +160,24 @@ func TestTextVerbs(t *testing.T) {
 			plain: "H\u00e9llo.", wantPlain: "H\u00e9llo.\r\n\r\n" + expectation + "\r\n\r\nM, Willow House\r\n\r\nRing 0161 496 0000\r\n\r\nI cannot offer*",
 			html: "<p>H\u00e9llo</p>", wantHTML: "<p>H\u00e9llo</p>" + ours + expectation + "</p>\r\n" + ours + "M, Willow House</p>\r\n" + ours + "Ring 0161 496 0000</p>\r\n" + ours + "I cannot offer*",
 		},
+		"quotes": {
+			do:    "trim_quotes",
+			plain: "H\u00e9llo.\r\n\r\nMaya\r\n\r\nOn 1 May 2026 at 10:00, Anna <anna@example.org> wrote:\r\n" + quote, wantPlain: "H\u00e9llo.\r\n\r\nMaya\r\n\r\n",
+			html: "<p>H\u00e9llo &amp; more</p>" + htmlQuote + "<p>below</p>", wantHTML: "<p>H\u00e9llo &amp; more</p><p>below</p>",
+		},
+		"quotes with answers between": {
+			do:    "trim_quotes, crisis_signature",
+			plain: "Hi Anna\r\n> Caf\u00e9 at 4?\r\nYes\r\n> Or five?\r\nNo\r\n", wantPlain: "Hi Anna\r\nYes\r\nNo\r\n\r\nI cannot offer*",
+		},
+		"quotes, of which there are none": {
+			do: "trim_quotes", plain: "H\u00e9llo.", wantPlain: "H\u00e9llo.", html: "<p>H&eacute;llo", wantHTML: "<p>H&eacute;llo",
+		},
+		"remote pictures, without a rule": {
+			do:    "use_alias",
+			plain: "H\u00e9llo https://t.example/p.gif", wantPlain: "H\u00e9llo https://t.example/p.gif",
+			html:     "<p>H&eacute;llo <img src=\"https://t.example/p.gif\"><img alt=\"caf\u00e9\" src=//t.example/a><img src=\"cid:x\"></p><a href=\"https://t.example\">x</a>",
+			wantHTML: "<p>H&eacute;llo caf\u00e9<img src=\"cid:x\"></p><a href=\"https://t.example\">x</a>",
+		},
 		"alias": {
 			do:    "use_alias",
 			plain: "H\u00e9llo.\r\nMaya  OKAFOR, Maya, maya@willowhouse.example\r\n> On it, Maya Okafor wrote\r\n", wantPlain: "H\u00e9llo.\r\nM, Maya, hello@wh.example\r\n> On it, M wrote\r\n",
@@ -188,5 +208,98 @@ func TestTextVerbs(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+const pixel = `<p>Hello</p><img src="https://t.example/p.gif">`
+
+// htmlLetter is a letter in HTML alone.
+func htmlLetter(html string, to ...mail.Address) string {
+	return strings.Replace(letterTo("Hi", html, to...), "text/plain", "text/html", 1)
+}
+
+// Remote content goes from the copies of everybody but the practice's own people, without a
+// rule; what is signed is not touched, and what cannot be read safely is held.
+func TestRemoteContentGoes(t *testing.T) {
+	t.Parallel()
+	b := newBenchOn(t, onlyRules(t, "  - {name: Nothing, id: nothing, when: {to: unknown, subject_starts: never}, do: [hold]}", ""))
+	sam := mail.Address{LocalPart: "sam", Domain: "willowhouse.example"}
+	landlord := mail.Address{LocalPart: "accounts", Domain: "landlord.example"}
+	stranger := mail.Address{LocalPart: "who", Domain: "elsewhere.example"}
+	for _, to := range []mail.Address{sam, landlord, stranger, clientAt(0)} {
+		e := b.envelope(to)
+		if _, err := b.g.Submit(t.Context(), e, strings.NewReader(htmlLetter(pixel, to))); err != nil {
+			t.Fatal(err)
+		}
+		m := b.copies(e.ID)[to.String()]
+		if m == nil {
+			t.Fatalf("%v: %s", to, b.lastReason(e.ID))
+		}
+		if got := m.Root.Text; strings.Contains(got, "t.example") != (to == sam) || m.RemoteImages() != (to == sam) {
+			t.Errorf("%v reads %q", to, got)
+		}
+		a := b.explain(htmlLetter(pixel, to), to)
+		if said := slices.Contains(a.Messages[0].Changes, "remote pictures removed"); said == (to == sam) {
+			t.Errorf("%v: changes %q", to, a.Messages[0].Changes)
+		}
+	}
+	open := `<p>Hello</p><img src="https://t.example/p.gif`
+	a := b.explain(htmlLetter(open, clientAt(0)), clientAt(0))
+	if a.Outcome != "hold" || len(a.Findings) != 1 || a.Findings[0].Rule != filter.RuleCannotChange {
+		t.Errorf("%s: %+v", a.Outcome, a.Findings)
+	}
+	head, _, _ := strings.Cut(letterTo("Hi", "", clientAt(0)), "Content-Type:")
+	both := head + "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n--b\r\nContent-Type: text/html\r\n\r\n" + open + "\r\n--b--\r\n"
+	e := b.envelope(clientAt(0))
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(both)); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.copies(e.ID)[clientAt(0).String()]; m == nil || strings.Contains(raw(t, m), "t.example") || !strings.Contains(raw(t, m), "Hello") {
+		t.Errorf("%s", b.lastReason(e.ID))
+	}
+	signed := head + "Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; boundary=s\r\n\r\n--s\r\nContent-Type: text/html\r\n\r\n" + pixel +
+		"\r\n--s\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--s--\r\n"
+	e = b.envelope(clientAt(0))
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(signed)); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.copies(e.ID)[clientAt(0).String()]; m == nil || !strings.Contains(raw(t, m), pixel) {
+		t.Errorf("signed mail: %s", b.lastReason(e.ID))
+	}
+}
+
+// explain is the dry run of a letter.
+func (b *bench) explain(letter string, to ...mail.Address) *Account {
+	b.t.Helper()
+	a, err := b.g.Explain(b.t.Context(), DryRun{Sender: "maya", To: to, Mail: strings.NewReader(letter), Size: int64(len(letter))})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(a.Close)
+	return a
+}
+
+// A mail of which nothing would be left without its quote is held, and leaves as it is when
+// somebody lets it.
+func TestNothingLeftWithoutTheQuote(t *testing.T) {
+	t.Parallel()
+	b := newBenchOn(t, onlyRules(t, "  - {name: Quotes, id: quotes, when: {to: client}, do: [trim_quotes]}", ""))
+	forward := "---------- Forwarded message ---------\r\nFrom: Sam <sam@willowhouse.example>\r\nDate: 1 May 2026\r\nSubject: Rota\r\nTo: x@example.org\r\n\r\nTuesday at ten."
+	e := b.envelope(clientAt(0))
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("Fwd: Rota", forward, clientAt(0)))); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.copies(e.ID)) > 0 || !strings.Contains(b.lastReason(e.ID), "Nothing of your own would be left") {
+		t.Fatal(b.lastReason(e.ID))
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "looked at it"); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.copies(e.ID)[clientAt(0).String()]; m == nil || !strings.Contains(m.Root.Text, "Tuesday at ten.") {
+		t.Error("it does not leave as it is")
+	}
+	with := b.explain(letterTo("Fwd: Rota", "See below.\r\n\r\n"+forward, clientAt(0)), clientAt(0))
+	if with.Outcome != "send" || !slices.Contains(with.Messages[0].Changes, "quoted text taken out") {
+		t.Errorf("%+v", with)
 	}
 }

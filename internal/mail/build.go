@@ -139,10 +139,15 @@ func find(p *Part) bodies {
 func (b *builder) edit() error {
 	b.edits, b.dropped = map[*Part]string{}, map[*Part]bool{}
 	rep := newReplacer(b.d.Replace)
-	anyOwn(b.m.Root, func(p *Part) bool {
-		b.replace(p, rep)
-		return false
+	var err error
+	b.m.textBodies(func(p *Part) {
+		if err == nil {
+			err = b.change(p, rep)
+		}
 	})
+	if err != nil {
+		return err
+	}
 	first, signature := paragraphs(b.d.First), paragraphs(b.d.Signature)
 	if len(first)+len(signature) == 0 {
 		return b.checkWhole()
@@ -162,15 +167,16 @@ func (b *builder) insert(first, signature []string) {
 	body := find(b.m.Root)
 	out := map[*Part]string{}
 	own := len(body.html)+len(body.text) == 0
+	body.html = slices.DeleteFunc(body.html, func(p *Part) bool { return b.dropped[p] })
 	for _, p := range body.html {
-		if s, err := editHTML(b.text(p), first, signature, p.charset); err == nil && b.survives(p) {
+		if s, err := editHTML(b.text(p), first, signature, p.charset); err == nil && b.m.survives(p) {
 			out[p] = s
 		}
 	}
 	for _, p := range body.text {
 		flowed := strings.EqualFold(p.Params["format"], "flowed")
 		out[p] = editPlain(b.text(p), first, signature, flowed)
-		own = own || !b.survives(p)
+		own = own || !b.m.survives(p)
 	}
 	if own || len(out) == 0 {
 		b.add = append(first, signature...)
@@ -186,14 +192,14 @@ func (b *builder) insert(first, signature []string) {
 
 // survives reports whether a text that is written anew loses nothing. Bytes that are wrong in
 // their charset read as U+FFFD, and some mail apps guess better.
-func (b *builder) survives(p *Part) bool {
+func (m *Message) survives(p *Part) bool {
 	if !strings.ContainsRune(p.Text, utf8.RuneError) {
 		return true
 	}
 	if p.cut {
 		return false
 	}
-	was, err := io.ReadAll(b.m.Decode(p))
+	was, err := io.ReadAll(m.Decode(p))
 	is, _ := encodeEdited(p, p.Text)
 	return err == nil && bytes.Equal(was, is)
 }
@@ -206,12 +212,28 @@ func (b *builder) text(p *Part) string {
 	return p.Text
 }
 
-func (b *builder) replace(p *Part, rep *replacer) {
-	if !isTextBody(p) || isSealed(p) || b.inSealed(p) {
-		return
+// change makes the edits of what stands in a leaf already, in their fixed order. A leaf that
+// must change and cannot is left out where another form of the text can take its place.
+func (b *builder) change(p *Part, rep *replacer) error {
+	s, isHTML := p.Text, p.MediaType == "text/html"
+	var err error
+	must := false
+	if b.d.NoRemote && isHTML && fetches(s) {
+		s, err = withoutRemote(s)
+		must = true
 	}
-	s := p.Text
-	isHTML := p.MediaType == "text/html"
+	if b.d.NoQuotes && err == nil {
+		was := s
+		s, err = withoutQuotes(s, p)
+		must = must || s != was
+	}
+	if err != nil || must && (p.cut || !b.m.survives(p)) {
+		if b.m.hasPlainForm(p) {
+			b.dropped[p] = true
+			return nil
+		}
+		return refuse("The text of the email cannot be changed safely. Send it as plain text.")
+	}
 	if b.d.NoKisses {
 		s = withoutKisses(s, isHTML, isFlowed(p))
 	}
@@ -220,14 +242,15 @@ func (b *builder) replace(p *Part, rep *replacer) {
 	} else {
 		s = rep.plain(s)
 	}
-	if s != p.Text && b.survives(p) {
+	if s != p.Text && b.m.survives(p) {
 		b.edits[p] = s // else what had to go is still there, and the leak check says so
 	}
+	return nil
 }
 
 // inSealed reports whether a container around the part is signed or encrypted.
-func (b *builder) inSealed(p *Part) bool {
-	at := b.m.Root
+func (m *Message) inSealed(p *Part) bool {
+	at := m.Root
 	for at != p {
 		if isSealed(at) {
 			return true

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/net/html"
 )
 
 // NewWords counts the words of what the writer has written: of alternatives, which all say
@@ -110,60 +108,6 @@ func (m *Message) RemoteImages() bool {
 	return anyOwn(m.Root, func(p *Part) bool {
 		return isTextBody(p) && p.MediaType == "text/html" && fetches(p.Text)
 	})
-}
-
-func fetches(text string) bool {
-	found, style := false, false
-	err := htmlTokens(text, func(t htmlToken) {
-		switch t.kind {
-		case html.StartTagToken, html.SelfClosingTagToken:
-			found = found || len(remoteAttrs(&t)) > 0
-			style = t.name == "style"
-		case html.EndTagToken:
-			style = style && t.name != "style"
-		case html.TextToken:
-			found = found || style && cssFetches(text[t.start:t.end])
-		case html.CommentToken:
-			// Outlook reads some comments as if they were not there.
-			c := strings.ToLower(text[t.start:t.end])
-			found = found || strings.HasPrefix(c, "<!--[if") && strings.Contains(c, "src=") && strings.Contains(c, "//")
-		}
-	})
-	return found || err != nil
-}
-
-// remoteAttrs returns the names of the attributes for which a mail app fetches from the web.
-func remoteAttrs(t *htmlToken) []string {
-	var out []string
-	for _, a := range t.attrs {
-		remote := false
-		switch a.Key {
-		case "src", "background", "poster", "data", "lowsrc", "dynsrc":
-			remote = isWeb(a.Val)
-		case "srcset", "imagesrcset":
-			for s := range strings.SplitSeq(a.Val, ",") {
-				remote = remote || isWeb(s)
-			}
-		case "href", "xlink:href":
-			remote = (t.name == "link" || t.name == "image" || t.name == "use" || t.name == "feimage") && isWeb(a.Val)
-		case "style":
-			remote = cssFetches(a.Val)
-		}
-		if remote {
-			out = append(out, a.Key)
-		}
-	}
-	return out
-}
-
-// cssFetches reports a url() or an @import of the web in a style sheet. An escape could spell
-// one, so it counts as one.
-func cssFetches(css string) bool {
-	c := strings.ToLower(css)
-	if !strings.Contains(c, "url(") && !strings.Contains(c, "@import") && !strings.Contains(c, "image-set(") && !strings.Contains(c, "src(") {
-		return strings.Contains(c, `\`) && strings.Contains(c, "//")
-	}
-	return strings.Contains(c, "//") || strings.Contains(c, `\`)
 }
 
 // kissesAtEnd are kisses that end a line: an x or more, in capitals or not, with hugs between,

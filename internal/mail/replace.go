@@ -265,8 +265,10 @@ func sameNumber(written, e164 string) bool {
 }
 
 // plain applies the replacements to a text.
-func (r *replacer) plain(s string) string {
-	found := r.find(s)
+func (r *replacer) plain(s string) string { return replaced(s, r.find(s)) }
+
+// replaced returns a text with all matches replaced. They are in order.
+func replaced(s string, found []match) string {
 	if len(found) == 0 {
 		return s
 	}

@@ -24,6 +24,8 @@ type Draft struct {
 	Signature []string      // paragraphs above the quote, left out where they already are
 	Replace   []Replacement // in the text that the reader sees
 	Hide      []string      // strings that may not stay in a Content-ID
+	NoRemote  bool          // take out of HTML what a mail app would fetch from the web, code and forms
+	NoQuotes  bool          // take out what quotes another message
 	NoKisses  bool          // take out the kisses at the end of the new text
 	// NeutralNames gives attached files names that say only what kind of file they are.
 	NeutralNames bool

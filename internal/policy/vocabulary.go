@@ -86,7 +86,7 @@ func verbs() []verb {
 		{name: "signature", kind: filter.VerbSignature, arg: aSignature, edits: true},
 		{name: "expectation_line", kind: filter.VerbExpectationLine, edits: true},
 		{name: "pseudonymise", kind: filter.VerbPseudonymise, later: true, edits: true},
-		{name: "trim_quotes", kind: filter.VerbTrimQuotes, later: true, edits: true},
+		{name: "trim_quotes", kind: filter.VerbTrimQuotes, edits: true},
 		{name: "remove", kind: filter.VerbRemove, arg: aRemovable, edits: true},
 		{name: "lock", kind: filter.VerbLock, later: true, edits: true},
 		{name: "lock_as", kind: filter.VerbLockAs, arg: aLock, later: true, edits: true},
@@ -138,5 +138,5 @@ func contradiction(a, b verb) string {
 
 // builtinRules are the ids that findings of the program itself carry. No rule may take one.
 func builtinRules() []string {
-	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleIdentity, filter.RuleLeak}
+	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleIdentity, filter.RuleCannotChange, filter.RuleLeak}
 }
