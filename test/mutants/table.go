@@ -35,6 +35,18 @@ func promises() []promise {
 func table() []mutant {
 	return []mutant{
 		// 1
+		{1, "remote pictures stay in a client's copy", "internal/gateway/render.go",
+			`_, d.NoRemote = v.Has(filter.EditRemoteContent)`,
+			`d.NoRemote = false`,
+			[]string{"internal/gateway.TestRemoteContentGoes"}},
+		{1, "the sender's full name stays behind the alias", "internal/gateway/render.go",
+			`out = append(out, mail.Replacement{Old: name, New: c.sender.AliasName})`,
+			`out = append(out, mail.Replacement{Old: name, New: name})`,
+			[]string{"internal/gateway.TestTextVerbs"}},
+		{1, "quoted text stays in a copy that should be trimmed", "internal/gateway/render.go",
+			`_, d.NoQuotes = v.Has(filter.EditTrimQuotes)`,
+			`d.NoQuotes = false`,
+			[]string{"internal/gateway.TestTextVerbs", "internal/gateway.TestNothingLeftWithoutTheQuote"}},
 		{1, "clients share a copy although one of them did not agree", "internal/filter/plan.go",
 			`if !cs[k].Agreed(p.practice.GroupConsent, p.in.Facts.At) {`,
 			`if len(cs) < 0 && !cs[k].Agreed(p.practice.GroupConsent, p.in.Facts.At) {`,
@@ -411,7 +423,7 @@ func table() []mutant {
 		if`,
 			[]string{"internal/gateway.TestPromise13UntouchedPartsLeaveAsTheyCame"}},
 		{13, "text with bytes that are wrong in its charset is written anew", "internal/mail/build.go",
-			`own = own || !b.survives(p)`,
+			`own = own || !b.m.survives(p)`,
 			`own = own || b.survives(p) && b == nil`,
 			[]string{"internal/mail.TestEditsChangeOnlyWhatTheyMust"}},
 		{13, "a text loses the parameter that says how its lines join", "internal/mail/build.go",
