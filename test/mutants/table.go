@@ -424,7 +424,7 @@ func table() []mutant {
 			[]string{"internal/gateway.TestPromise13UntouchedPartsLeaveAsTheyCame"}},
 		{13, "text with bytes that are wrong in its charset is written anew", "internal/mail/build.go",
 			`own = own || !b.m.survives(p)`,
-			`own = own || b.survives(p) && b == nil`,
+			`own = own || b.m.survives(p) && b == nil`,
 			[]string{"internal/mail.TestEditsChangeOnlyWhatTheyMust"}},
 		{13, "a text loses the parameter that says how its lines join", "internal/mail/build.go",
 			`" format delsp method`,
