@@ -67,6 +67,7 @@ const (
 	defReplace        = "x-mixed-replace"
 	defTNEF           = "tnef"
 	defEncodedMessage = "encoded-message"
+	defBareMessage    = "message-within-message"
 
 	defBareCR         = "bare-cr"
 	defBareLF         = "bare-lf"
@@ -154,7 +155,7 @@ func defectRules(name string) defectRule {
 	case defNoBoundary, defBoundary:
 		return defectRule{RejectIt, fixProgram}
 	case defBadMultiType, defBoundaryLong, defBoundaryPrefix, defBoundaryAfter, defUnterminated,
-		defNoParts, defPreamble, defEncodedMessage, defEncodingMulti, defBadEncoding:
+		defNoParts, defPreamble, defEncodedMessage, defBareMessage, defEncodingMulti, defBadEncoding:
 		return defectRule{HoldIt, fixResend}
 	case defPartial, defReplace:
 		return defectRule{RejectIt, "Send it as one whole email; switch off splitting of large emails."}

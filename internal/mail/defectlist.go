@@ -98,6 +98,7 @@ func defectRows() []defectRow {
 		{"B37", defFilename, "A file name leads elsewhere, is too long, or holds hidden characters: it is made safe"},
 		{"B37", defFilenameConflict, ""},
 		{"B38", defEncodedMessage, ""},
+		{"B38", defBareMessage, ""},
 		{"B39", defPartial, ""},
 		{"B39", defExternal, ""},
 		{"B39", defReplace, ""},

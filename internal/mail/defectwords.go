@@ -58,6 +58,8 @@ func defectWhat(name string) string {
 		return "There is text outside the parts, which some mail apps show and others do not"
 	case defUnterminated:
 		return "The last part of the email has no end"
+	case defBareMessage:
+		return "A forwarded email is nothing but another forwarded email"
 	case defEncodedMessage:
 		return "An attached email is encoded in a way that mail apps read differently"
 	case defBadEncoding:

@@ -405,7 +405,7 @@ func (p *parser) finishHeader(off int64) {
 	}
 	checkDuplicates(part, part == p.m.Root, &p.defects)
 	boundary := p.describe(part)
-	container := boundary != "" || part.MediaType == "message/rfc822" || part.MediaType == "message/global"
+	container := boundary != "" || isMessage(part.MediaType)
 	switch {
 	case container && len(p.stack)+1 >= p.lim.Depth:
 		p.breaks(defTooDeep, part.Path, off)
@@ -421,11 +421,20 @@ func (p *parser) finishHeader(off int64) {
 		p.breaks(defTooManyParts, part.Path, off)
 		part.MediaType = "application/octet-stream"
 	case container:
+		if in := p.parent(); in != nil && isMessage(in.MediaType) {
+			// Some readers do not find where such a mail ends.
+			p.defects.add(defBareMessage, part.Path, off, "")
+		}
 		p.stack = append(p.stack, &frame{part: part})
 		p.startHeader(p.child(part, off), false)
 		return
 	}
 	p.body.start(part, p.textLeft, p.sc.size-off)
+}
+
+// isMessage reports whether a part holds one message (RFC 2046 §5.2.1, RFC 6532 §3.7).
+func isMessage(mediaType string) bool {
+	return mediaType == "message/rfc822" || mediaType == "message/global"
 }
 
 func isEncoded(enc string) bool { return enc == encBase64 || enc == encQP }

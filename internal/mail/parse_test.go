@@ -259,6 +259,7 @@ func TestB39B41_TypesAndCharsets(t *testing.T) {
 		{"replace", multi("multipart/x-mixed-replace; boundary=b", "--b\n\nx\n--b--\n"), defReplace, RejectIt},
 		{"tnef", multi("application/ms-tnef; name=winmail.dat", "x\n"), defTNEF, HoldIt},
 		{"winmail", multi("application/octet-stream; name=WINMAIL.DAT", "x\n"), defTNEF, HoldIt},
+		{"message within message", topFields + "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nFrom: a@example.org\n\nhello\n", defBareMessage, HoldIt},
 		{"encoded message", topFields + "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nRnJvbTogYQ==\n", defEncodedMessage, HoldIt},
 		{"utf-7", multi("text/plain; charset=utf-7", "+ADw-\n"), defCharsetUTF7, HoldIt},
 		{"utf-16", topFields + "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\nAGEAYg==\n", defCharsetUTF16, HoldIt},
