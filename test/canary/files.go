@@ -256,7 +256,7 @@ func fileChannels() []Channel {
 		}},
 		Channel{Name: "message/rfc822, two deep, base64 inside", Row: rowQuoted, Fate: Searched, put: func(d *draft) {
 			deep := encoded("text/plain; charset=utf-8", "base64", nil, []byte("Hello "+d.canary()+"\r\n"))
-			m := "From: a@elsewhere.example\r\nTo: b@elsewhere.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\nFrom: c@elsewhere.example\r\nSubject: y\r\nMIME-Version: 1.0\r\n" + deep
+			m := "From: a@elsewhere.example\r\nTo: b@elsewhere.example\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=forwarded\r\n\r\n--forwarded\r\nContent-Type: message/rfc822\r\n\r\nFrom: c@elsewhere.example\r\nSubject: y\r\nMIME-Version: 1.0\r\n" + deep + "\r\n--forwarded--\r\n"
 			d.attach(file{kind: "message/rfc822", disposition: "attachment", encoding: "7bit", content: []byte(m)})
 		}})
 	add(".eml as a file", rowVCard, Searched, "application/octet-stream", "eml", func(d *draft) []byte { return []byte(inner(d)) })
