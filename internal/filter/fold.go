@@ -62,8 +62,12 @@ func (r *reader) windows(t string, read func(s []byte, from int) bool) {
 			return
 		}
 		keep := max(0, end-behind)
-		if b := bytes.IndexAny(r.win[keep:end], blanks); b >= 0 {
-			keep += b
+		// From a blank before that on: a number goes on over the next.
+		if b := bytes.LastIndexAny(r.win[max(0, keep-behind):keep], blanks); b >= 0 {
+			keep = max(0, keep-behind) + b
+		}
+		for keep < end && !utf8.RuneStart(r.win[keep]) {
+			keep++
 		}
 		r.win = append(r.win[:0], r.win[keep:]...)
 		from = end - keep
@@ -134,7 +138,7 @@ func appendMapped(dst []byte, t string) []byte {
 			dst = append(dst, '-')
 		case c == utf8.RuneError:
 			dst = append(dst, ' ')
-		case c == '\u200b' || c == '\u00ad' || c == '\u034f' || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Variation_Selector, c):
+		case c == '\u200b' || c == '\u00ad' || c == '\u034f' || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, c) || unicode.Is(unicode.Variation_Selector, c):
 		default:
 			dst = utf8.AppendRune(dst, c)
 		}

@@ -55,6 +55,17 @@ func TestWhatTheLeakCheckHolds(t *testing.T) {
 		"mailbox in a link":              {out("", "https://x.example/?email=cleo%40example.net&x=1"), "mailbox"},
 		"mailbox in a sentence":          {out("", "It is 'cleo@example.net'.And so on"), "mailbox"},
 		"mailbox broken by a zero width": {out("", "cleo@exam\u200bple.net"), "mailbox"},
+		"mailbox before a dash":          {out("", "write to cleo@example.net\u2014and then"), "mailbox"},
+		"mailbox before a hyphen":        {out("", "write to cleo@example.net-then"), "mailbox"},
+		"mailbox in Chinese":             {out("", "请写信到cleo@example.net谢谢"), "mailbox"},
+		"mailbox broken by a filler":     {out("", "cl\u115feo@exam\u3164ple.net"), "mailbox"},
+		"code in Chinese":                {out("", "案件C-0203的"), "code"},
+		"name with a Korean ending":      {out("", "Ben Jones씨가"), "full name of another client"},
+		"name behind Korean":             {out("", "그Ben Jones"), "full name of another client"},
+		"mailbox in a data URL":          {part("Content-Type: text/html", `<a href="data:,x;BASE64 ,`+b64("write to cleo@example.net now")+`">base64, x</a>`), "mailbox"},
+		"a CSV with control characters":  {part("Content-Type: application/octet-stream; name=list.csv\nContent-Transfer-Encoding: base64", b64("a\vb\r\nBen Jones;1")), "full name of another client"},
+		"a CSV in UTF-16 without a mark": {part("Content-Type: application/octet-stream; name=list.csv\nContent-Transfer-Encoding: base64", b64("a\x00\xe9\x00;\x00"+strings.Join(strings.Split("Ben Jones;1", ""), "\x00")+"\x00")), "full name of another client"},
+		"the same as text/csv":           {part("Content-Type: text/csv; name=list.csv\nContent-Transfer-Encoding: base64", b64("\x00"+strings.Join(strings.Split("Ben Jones;1", ""), "\x00"))), "full name of another client"},
 		"mailbox in full width":          {out("", "cleo\uff20example.net"), "mailbox"},
 		"another mailbox that ends so":   {out("", "xcleo@example.net"), ""},
 		"another domain that starts so":  {out("", "cleo@example.network"), ""},
@@ -124,6 +135,21 @@ func TestWhatTheLeakCheckHolds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A number whose first group hangs on a long word is whole in one window, wherever that ends.
+func TestANumberBehindALongWord(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x/", behind) + "07700 900 789"
+	for n := piece - len(long) - 4; n < piece-len(long)+20; n++ {
+		text := strings.Repeat("word ", piece)[:n] + long + " and so on" + strings.Repeat(" more", piece)
+		if len(leaksIn(t, out("", text), ShowOne, []int{0}, "anna@example.org")) == 0 {
+			t.Errorf("passed behind %d bytes", n)
+		}
+	}
+	if len(leaksIn(t, out("", "07700 900 789,"+strings.Repeat("x/", piece)), ShowOne, []int{0}, "anna@example.org")) == 0 {
+		t.Error("passed before a long word")
 	}
 }
 

@@ -32,14 +32,22 @@ func (p *partSearch) addresses(s []byte) {
 // address looks up whatever mailbox may stand around one "@": the text around it may run into
 // it ("email=anna@example.org", "anna@example.org.Then").
 func (p *partSearch) address(s []byte, at int) {
-	l := p.l
 	end := at + 1
 	for end < len(s) && end-at <= maxDomain && domainByte(s[end]) {
 		end++
 	}
 	raw := strings.Trim(string(s[at+1:end]), ".-")
-	behind := 0
-	for d := l.asciiDomain(raw); d != ""; d = l.shorter(d, &behind) {
+	p.mailbox(s, at, p.l.asciiDomain(raw))
+	// Where words have no blank between them, the next one follows at once.
+	if i := strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }); i > 0 {
+		p.mailbox(s, at, strings.TrimRight(raw[:i], ".-"))
+	}
+}
+
+// mailbox looks up what stands before the "@" at a domain, and at those with which it starts.
+func (p *partSearch) mailbox(s []byte, at int, d string) {
+	l, behind := p.l, 0
+	for ; d != ""; d = l.shorter(d, &behind) {
 		if !l.in.Watch.hasDomain([]byte(d)) && !l.domains[d] {
 			continue
 		}
@@ -86,9 +94,10 @@ func (l *leaks) shorter(d string, behind *int) string {
 	return withoutLabel(d)
 }
 
-// withoutLabel drops the last label of a domain, while two are left.
+// withoutLabel drops the last label of a domain, while two are left, or what stands behind a
+// hyphen in it: "anna@example.org-then", and so a dash without blanks.
 func withoutLabel(d string) string {
-	i := strings.LastIndexByte(d, '.')
+	i := strings.LastIndexAny(d, ".-")
 	if i < 0 || strings.IndexByte(d[:i], '.') < 0 {
 		return ""
 	}
@@ -107,10 +116,16 @@ func (l *leaks) locals(s []byte, at int, try func(string)) {
 	low := max(0, at-maxLocal*utf8.UTFMax)
 	for start := at - 1; start >= low && localByte(s[start]); start-- {
 		// A local part starts where the text before it could have ended.
-		if s[start] != '.' && (start == low || !alnumByte(s[start-1]) || !alnumByte(s[start])) {
+		if s[start] != '.' && (start == low || !alnumByte(s[start-1]) || !alnumByte(s[start]) || endsUnspaced(s[:start]) && s[start] < utf8.RuneSelf) {
 			try(string(s[start:at]))
 		}
 	}
+}
+
+// endsUnspaced reports whether a text ends in a script that another word follows without a blank.
+func endsUnspaced(s []byte) bool {
+	r, _ := utf8.DecodeLastRune(s)
+	return r >= utf8.RuneSelf && unspacedScript(r)
 }
 
 func alnumByte(c byte) bool {
@@ -272,19 +287,19 @@ func (p *partSearch) refs(s []byte) {
 	}
 	l := p.l
 	window := make([]piece, 0, l.in.Watch.codeParts())
-	start := -1
+	start, unspaced := -1, false
 	for i := 0; i <= len(s); {
-		alnum, size := false, 1
+		alnum, other, size := false, false, 1 // other: of a script without blanks between words
 		if i < len(s) {
 			if alnum = sticky(s[i]); s[i] >= utf8.RuneSelf {
 				var r rune
 				r, size = utf8.DecodeRune(s[i:])
-				alnum = !notAlnum(r)
+				alnum, other = !notAlnum(r), unspacedScript(r)
 			}
 		}
-		if alnum {
+		if alnum && (start < 0 || other == unspaced) {
 			if start < 0 {
-				start = i
+				start, unspaced = i, other
 			}
 			i += size
 			continue
@@ -318,6 +333,9 @@ func (p *partSearch) refs(s []byte) {
 				newLine = newLine || window[k].newLine
 			}
 			start = -1
+		}
+		if alnum { // another script begins right here
+			start, unspaced = i, other
 		}
 		i += size
 	}

@@ -89,7 +89,7 @@ func (l *leaks) rawDomain(b []byte, over bool) (known, zero bool) {
 			d = d[:len(d)-1]
 			continue
 		}
-		if i < 0 || bytes.IndexByte(d[:i], '.') < 0 {
+		if i = bytes.LastIndexAny(d, ".-"); i < 0 || bytes.IndexByte(d[:i], '.') < 0 {
 			break
 		}
 		d = d[:i]

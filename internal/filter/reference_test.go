@@ -29,7 +29,7 @@ func plainFold(s string) string {
 			return '-'
 		case r == utf8.RuneError:
 			return ' '
-		case r == '\u200b' || r == '\u00ad' || r == '\u034f' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
+		case r == '\u200b' || r == '\u00ad' || r == '\u034f' || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.Is(unicode.Variation_Selector, r):
 			return -1
 		}
 		return r
@@ -46,6 +46,23 @@ func plainWords(folded string) []string {
 		if word, folded, state = uniseg.FirstWordInString(folded, state); wordy([]byte(word)) {
 			split([]byte(word), keep)
 		}
+	}
+	return out
+}
+
+// plainNameWords are the words, and each syllable of Korean and Japanese for itself.
+func plainNameWords(folded string) []string {
+	var out []string
+	for _, w := range plainWords(folded) {
+		var apart strings.Builder
+		for _, r := range w {
+			if unicode.In(r, unicode.Hangul, unicode.Katakana, unicode.Hiragana) {
+				apart.WriteString("\x00" + string(r) + "\x00")
+			} else {
+				apart.WriteRune(r)
+			}
+		}
+		out = append(out, strings.FieldsFunc(apart.String(), func(r rune) bool { return r == 0 })...)
 	}
 	return out
 }
@@ -128,13 +145,13 @@ func plainScan(l *leaks, texts []string) {
 	days := plainDates(all)
 	watch := l.in.Watch
 	for i, t := range folded {
-		names := plainFind(&watch.layers[0].nameSet, plainWords(plainPlain(t)))
+		names := plainFind(&watch.layers[0].nameSet, plainNameWords(plainPlain(t)))
 		if hasUmlaut(texts[i]) {
-			for name := range plainFind(&watch.layers[0].nameSet, plainWords(plainPlain(plainSpelled(t)))) {
+			for name := range plainFind(&watch.layers[0].nameSet, plainNameWords(plainPlain(plainSpelled(t)))) {
 				names[name] = true
 			}
 		}
-		words := plainWords(plainPlain(t))
+		words := plainNameWords(plainPlain(t))
 		for i := range words {
 			for k := i + 2; k < len(words) && k <= i+3; k++ {
 				if pair := words[i] + " " + words[k]; len(watch.find(nil, byName, []byte(pair))) > 0 &&
@@ -203,13 +220,14 @@ func found(set *phrases, texts []string, plain bool) map[string]bool {
 	f := finder{set: set}
 	for _, t := range texts {
 		r.windows(t, func(s []byte, from int) bool {
-			s = s[from:]
-			if plain {
-				s = r.plainLetters(s)
-			}
-			eachWord(s, func(w []byte) {
+			word := func(w []byte) {
 				f.word(w, func(p []byte) bool { out[string(p)] = true; return true })
-			})
+			}
+			if plain {
+				eachNameWord(r.plainLetters(s[from:]), word)
+			} else {
+				eachWord(s[from:], word)
+			}
 			return true
 		})
 		f.end()
@@ -251,7 +269,7 @@ func TestTheSearchFindsWhatAPlainOneFinds(t *testing.T) {
 			for p := range plainFind(&list.set, plainWords(f)) {
 				want[p] = true
 			}
-			for p := range plainFind(names, plainWords(plainPlain(f))) {
+			for p := range plainFind(names, plainNameWords(plainPlain(f))) {
 				wantNames[p] = true
 			}
 		}

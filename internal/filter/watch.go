@@ -200,7 +200,7 @@ func (l *layer) add(i int32, k *watched) {
 	}
 	if telling(code) {
 		l.code(code, i)
-		l.codeParts = max(l.codeParts, pieces(code))
+		l.codeParts = max(l.codeParts, codeParts(code))
 		// "C0142" is C-0142 as well; of shorter codes that would be a common word. So is "C 0142",
 		// unless there is no letter: that could be any number.
 		if joined := strings.Join(strings.FieldsFunc(code, notAlnum), ""); joined != code && len(joined) >= minCode {
@@ -495,6 +495,18 @@ func dashed[T string | []byte](dst []byte, code T) []byte {
 // pieces counts the runs of letters and digits in a code.
 func pieces(code string) int { return len(strings.FieldsFunc(code, notAlnum)) }
 
+// codeParts counts the pieces of a code as they are read in a text: also where the script changes.
+func codeParts(code string) int {
+	n, before := pieces(code), rune(-1)
+	for _, r := range code {
+		if before >= 0 && !notAlnum(before) && !notAlnum(r) && unspacedScript(before) != unspacedScript(r) {
+			n++
+		}
+		before = r
+	}
+	return n
+}
+
 func notAlnum(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // nameForms returns the ways in which a full name is written: "Anna Maria Smith", "Anna Smith",
@@ -522,8 +534,14 @@ func nameForms(w []string) []string {
 func unspaced(w []string) bool {
 	return !slices.ContainsFunc(w, func(s string) bool {
 		r, n := utf8.DecodeRuneInString(s)
-		return n != len(s) || !unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+		return n != len(s) || !unspacedScript(r)
 	})
+}
+
+// unspacedScript reports a letter of a script in which the next word, or an ending, follows
+// without a blank.
+func unspacedScript(r rune) bool {
+	return r >= 0xe00 && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // minJoined is how long a name is at least that is found written as one word.

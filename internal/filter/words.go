@@ -213,14 +213,20 @@ func eachNameWord(s []byte, yield func([]byte)) {
 		return
 	}
 	eachWord(s, func(w []byte) {
-		if r, _ := utf8.DecodeRune(w); r < utf8.RuneSelf || !unicode.In(r, unicode.Hangul, unicode.Katakana, unicode.Hiragana) {
-			yield(w)
-			return
+		start := 0 // of what is none of these: "Ben Jones" with a Korean ending
+		for i := 0; i < len(w); {
+			r, n := utf8.DecodeRune(w[i:])
+			if r >= utf8.RuneSelf && unicode.In(r, unicode.Hangul, unicode.Katakana, unicode.Hiragana) {
+				if start < i {
+					yield(w[start:i])
+				}
+				yield(w[i : i+n])
+				start = i + n
+			}
+			i += n
 		}
-		for len(w) > 0 {
-			_, n := utf8.DecodeRune(w)
-			yield(w[:n])
-			w = w[n:]
+		if start < len(w) {
+			yield(w[start:])
 		}
 	})
 }

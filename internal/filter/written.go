@@ -110,14 +110,18 @@ func hexRun(s string, n int) int {
 
 // unpacked returns what data URLs in the text hold in base64 (RFC 2397).
 func unpacked(s string) string {
-	const mark = "base64,"
+	const mark = "base64"
 	var out strings.Builder
 	for {
-		i := strings.Index(s, mark)
+		i := strings.Index(s, mark[4:]) // rare, and has no capitals
 		if i < 0 {
 			return out.String()
 		}
-		s = s[i+len(mark):]
+		before, rest := s[max(0, i-4):i], strings.TrimLeft(s[i+2:], " ")
+		if s = s[i+2:]; !strings.EqualFold(before, mark[:4]) || !strings.HasPrefix(rest, ",") {
+			continue
+		}
+		s = rest[1:]
 		n, clean := 0, make([]byte, 0, 64)
 		for ; n < len(s); n++ {
 			c := s[n]

@@ -102,10 +102,10 @@ func contentOf(head []byte, mediaType, name string) content {
 		}
 		return opaque
 	}
-	if !text {
+	if !text && claim == mailText {
 		return opaque
 	}
-	return claim
+	return claim // a text with control characters in it, or in UTF-16 without a mark, is one all the same
 }
 
 // claimOf is what a file says it is.
@@ -174,6 +174,24 @@ func looksLikeText(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// unmarked16 tells UTF-16 without its mark by the zero bytes that ASCII letters have there, as
+// editors and spreadsheets do; empty: it is none.
+func unmarked16(head string) string {
+	var zeros [2]int
+	for i := range len(head) {
+		if head[i] == 0 {
+			zeros[i%2]++
+		}
+	}
+	switch {
+	case zeros[0] > zeros[1]:
+		return "utf-16be"
+	case zeros[1] > 0:
+		return "utf-16le"
+	}
+	return ""
 }
 
 // opener reads what is inside the attached files of one message, within its bounds.
@@ -308,6 +326,10 @@ func (o *opener) part(part *Part, src io.ReaderAt) {
 			}
 		case mailText:
 			o.mail([]byte(part.Text))
+		case plainText:
+			if unmarked16(part.Text[:min(len(part.Text), headSize)]) != "" {
+				o.textFile(what, stream())
+			}
 		case xmlFile:
 			o.xml(strings.NewReader(part.Text), xmlDocument)
 		case armourFile:
@@ -476,6 +498,8 @@ func (o *opener) textFile(what content, r io.Reader) {
 	label := ""
 	if hasBOM16(b) {
 		label = "utf-16"
+	} else if label = unmarked16(string(b[:min(len(b), headSize)])); label != "" {
+		o.keep(string(bytes.ReplaceAll(b, []byte{0}, nil))) // in case it is none
 	}
 	text, _, _ := readText(b, label)
 	switch what {
