@@ -46,3 +46,15 @@ func TestWithoutKisses(t *testing.T) {
 		}
 	})
 }
+
+// The quick look at a line's last letter lets every line pass that may end with kisses.
+func TestEndsLikeKissMissesNone(t *testing.T) {
+	t.Parallel()
+	letters := []rune("xXoO .!~*,:;-)\u00a0\t\u200d\uFE0F\U0001F48B\U0001F618\U0001F619ae4=")
+	rapid.Check(t, func(t *rapid.T) {
+		line := string(rapid.SliceOfN(rapid.SampledFrom(letters), 0, 12).Draw(t, "line"))
+		if kissesAtEnd.MatchString(line) && !endsLikeKiss(line) {
+			t.Fatalf("%q ends with kisses", line)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // NewWords counts the words of what the writer has written: of alternatives, which all say
@@ -151,6 +152,9 @@ func kissIn(line string) (Range, bool) {
 	const longest = 200 // nobody needs more of a line to see how it ends
 	cut := max(0, len(line)-longest)
 	tail := line[cut:]
+	if !endsLikeKiss(tail) {
+		return Range{}, false // nearly all lines
+	}
 	left := tail
 	for {
 		m := kissesAtEnd.FindStringIndex(left)
@@ -172,6 +176,12 @@ func kissIn(line string) (Range, bool) {
 		return Range{}, false
 	}
 	return Range{int64(cut + len(left)), int64(len(line))}, true
+}
+
+// endsLikeKiss reports a line whose last letter could be one of kissesAtEnd.
+func endsLikeKiss(line string) bool {
+	last, _ := utf8.DecodeLastRuneInString(strings.TrimSuffix(strings.TrimRight(line, blanks+".!~*"), "\uFE0F"))
+	return strings.ContainsRune("xXoO\U0001F48B\U0001F618\U0001F617\U0001F619\U0001F61A", last)
 }
 
 // Kisses reports whether the new text ends with kisses.

@@ -190,8 +190,16 @@ func leadAt(s string, l textLine) (end int, rest bool) {
 
 // endsLead reports a line that ends as an attribution does.
 func endsLead(line string) bool {
+	if !hasColon(line) {
+		return false
+	}
 	line = bare(line)
 	return strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：")
+}
+
+// hasColon reports a colon, or the first byte of a wide one, by the fastest look there is.
+func hasColon(s string) bool {
+	return strings.IndexByte(s, ':') >= 0 || strings.IndexByte(s, "："[0]) >= 0
 }
 
 // startsLead reports whether a line, in lower case, starts as an attribution that may go on in
@@ -395,8 +403,14 @@ func fieldLabel(line string) (label, value string) {
 	if len(start) > maxLabel+maxMark {
 		start = start[:maxLabel+maxMark]
 	}
+	if !hasColon(start) {
+		return "", "" // nearly all lines
+	}
 	start = bare(start)
-	i := strings.IndexAny(start, ":：")
+	i := strings.IndexByte(start, ':')
+	if wide := strings.Index(start, "："); wide >= 0 && (i < 0 || wide < i) {
+		i = wide
+	}
 	if i <= 0 || i > maxLabel {
 		return "", ""
 	}
