@@ -65,7 +65,7 @@ func unbackslash(s string) string {
 			b = append(b, s[i])
 			continue
 		}
-		from, to, skip := i+1, i+1, 0
+		from, to, skip := i+1, 0, 0
 		switch {
 		case s[from] == 'x':
 			from, to = from+1, from+1+hexRun(s[from+1:], 2)

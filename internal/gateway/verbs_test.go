@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/base64"
-	"io"
 	"mime/quotedprintable"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ func (f form) encoded(t testing.TB, kind, text string) string {
 		body.WriteString(s)
 	case "quoted-printable":
 		w := quotedprintable.NewWriter(&body)
-		_, _ = io.WriteString(w, string(b))
+		_, _ = w.Write(b)
 		_ = w.Close()
 	default:
 		body.Write(b)
