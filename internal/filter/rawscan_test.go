@@ -79,7 +79,11 @@ func TestRawFindsWhatStandsThere(t *testing.T) {
 			}
 		}
 	})
-	if found[leakMailbox] < 100 || found[leakPhone] < 100 || found[leakSenderMailbox] < 100 {
+	least := 100
+	if testing.Short() { // rapid draws a fifth of the cases
+		least = 10
+	}
+	if found[leakMailbox] < least || found[leakPhone] < least || found[leakSenderMailbox] < least {
 		t.Errorf("too few hits to say anything: %v", found)
 	}
 }
