@@ -16,8 +16,7 @@ import (
 // (cid, mid, data) is none, nor is a target without a scheme: there is no page that it could be
 // relative to.
 func isFetched(target string) bool {
-	t := strings.ToLower(strings.Trim(target, " \t\r\n\f\x00"))
-	t = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(t[:min(len(t), 80)]) // as browsers read it
+	t := targetStart(target)
 	if strings.HasPrefix(t, "//") || strings.HasPrefix(t, "www.") {
 		return true
 	}
@@ -32,6 +31,30 @@ func isFetched(target string) bool {
 	return true
 }
 
+// targetStart returns the start of a target in lower case, as browsers read it: without control
+// characters and blanks before it, and without tabs and line ends anywhere in it (WHATWG URL,
+// basic URL parser, steps 1 to 3).
+func targetStart(target string) string {
+	const most = 80
+	var b strings.Builder
+	for i := 0; i < len(target) && b.Len() < most; i++ {
+		switch c := target[i]; {
+		case c == '\t' || c == '\n' || c == '\r' || c <= ' ' && b.Len() == 0:
+		case c == '\\':
+			b.WriteByte('/')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return strings.ToLower(b.String())
+}
+
+// isFetchedBy reports whether the element fetches something because of the target. A page or a
+// style sheet in a data: target can fetch anything, where a picture cannot.
+func isFetchedBy(t *htmlToken, target string) bool {
+	return isFetched(target) || inSet(" object embed applet frame link ", t.name) && strings.HasPrefix(targetStart(target), "data:")
+}
+
 // fetchAttr reports whether a mail app fetches something because of the attribute.
 func fetchAttr(t *htmlToken, a html.Attribute) bool {
 	anyOf := func(sep string) bool {
@@ -40,15 +63,15 @@ func fetchAttr(t *htmlToken, a html.Attribute) bool {
 	switch key := strings.TrimPrefix(a.Key, "xlink:"); key {
 	case "src", "background", "poster", "data", "lowsrc", "dynsrc", "classid", "codebase", "archive", "manifest", "xml:base", "icon",
 		"formaction", "action":
-		return isFetched(a.Val)
+		return isFetchedBy(t, a.Val)
 	case "srcset", "imagesrcset":
 		return anyOf(",")
 	case "ping":
-		return anyOf(" ")
+		return slices.ContainsFunc(strings.Fields(a.Val), isFetched)
 	case "to", "from", "by", "values": // of SVG's animations
 		return (t.name == "set" || strings.HasPrefix(t.name, "animate")) && anyOf(";")
 	case "href":
-		return t.name != "a" && t.name != "area" && isFetched(a.Val)
+		return t.name != "a" && t.name != "area" && isFetchedBy(t, a.Val)
 	case "srcdoc":
 		return true
 	case "content":
@@ -82,24 +105,30 @@ func fetchTag(t *htmlToken) (all bool, attrs []int) {
 }
 
 // CSS: what is in a url() or its like, what is harmless there, and rules that import others.
+// What is harmless holds no bracket, quote or star: no comment and no text that begins in it
+// can end behind something that fetches.
 var (
-	cssSafe   = regexp.MustCompile(`(?i)(?:url|src)\(\s*(?:"(?:data|cid|mid):[^"\\]*"|'(?:data|cid|mid):[^'\\]*'|(?:data|cid|mid):[^)"'\\]*|["']?#[^)"'\\]*["']?)\s*\)`)
+	cssSafe   = regexp.MustCompile(`(?i)(?:url|src)\(\s*(?:"(?:data|cid|mid):[^()*"'\\]*"|'(?:data|cid|mid):[^()*"'\\]*'|(?:data|cid|mid):[^()*"'\\]*|["']?#[^()*"'\\]*["']?)\s*\)`)
 	cssCall   = regexp.MustCompile(`(?i)(?:url|src|image|image-set)\(\s*(?:"[^"]*"|'[^']*'|[^()"']*)\s*\)`)
 	cssImport = regexp.MustCompile(`(?i)@import[^;{}]*;?`)
+	unbroken  = strings.NewReplacer("\t", "", "\r", "", "\n", "") // as targets are read
 )
 
 // cssFetches reports a url() or an @import of the web in a style sheet. An escape could spell
-// one, so it counts as one.
+// one, so it counts as one. So does any @import: what comes with the mail could import more.
 func cssFetches(css string) bool {
 	if !strings.ContainsAny(css, `/\:`) {
 		return false
 	}
-	c := strings.ToLower(css)
+	c := unbroken.Replace(strings.ToLower(css))
+	if strings.Contains(c, "@import") {
+		return true
+	}
 	if strings.Contains(c, "(") {
 		c = cssSafe.ReplaceAllString(c, "")
 	}
 	web := strings.Contains(c, "//") || strings.Contains(c, "http") || strings.Contains(c, "ftp:") || strings.Contains(c, "file:")
-	for _, call := range []string{"url(", "@import", "image-set(", "image(", "src(", "src="} {
+	for _, call := range []string{"url(", "image-set(", "cross-fade(", "image(", "src(", "src="} {
 		if strings.Contains(c, call) {
 			return web || strings.Contains(c, `\`)
 		}
@@ -142,9 +171,12 @@ func fetches(text string) bool { return fetchesWithin(text, 2, false) }
 func fetchesWithin(text string, depth int, foreign bool) bool {
 	found := false
 	err := eachFetch(text, depth, foreign, func(htmlToken, []int) { found = true }, func(in inside) {
-		if s := text[in.from:in.to]; in.css {
+		switch s := text[in.from:in.to]; {
+		case in.whole:
+			found = true
+		case in.css:
 			found = found || cssFetches(s)
-		} else {
+		default:
 			found = found || fetchesWithin(s, depth-1, in.foreign)
 		}
 	})
@@ -157,6 +189,7 @@ type inside struct {
 	token    htmlToken
 	from, to int
 	css      bool
+	whole    bool // it cannot be looked into, and goes
 	foreign  bool
 }
 
@@ -199,18 +232,21 @@ func eachFetch(text string, depth int, foreign bool, tag func(t htmlToken, attrs
 			}
 		case html.TextToken:
 			switch {
+			case raw == "style" && foreign && strings.ContainsAny(text[t.start:t.end], "<&"):
+				inner(inside{token: t, from: t.start, to: t.end, whole: true}) // markup there, in pieces
+				return
 			case raw == "style":
-				inner(inside{t, t.start, t.end, true, foreign})
+				inner(inside{token: t, from: t.start, to: t.end, css: true, foreign: foreign})
 			case raw == "noscript", raw == "noembed", raw == "noframes":
-				inner(inside{t, t.start, t.end, false, foreign})
+				inner(inside{token: t, from: t.start, to: t.end, foreign: foreign})
 			}
 			// In SVG these hold markup, and everywhere else text.
 			if raw != "" && foreign && strings.Contains(text[t.start:t.end], "<") {
-				inner(inside{t, t.start, t.end, false, foreign})
+				inner(inside{token: t, from: t.start, to: t.end, foreign: foreign})
 			}
 		case html.CommentToken:
 			if from, to := conditional(text, t); from < to {
-				inner(inside{t, from, to, false, foreign})
+				inner(inside{token: t, from: from, to: to, foreign: foreign})
 			}
 		}
 	})
@@ -272,6 +308,10 @@ func cutRemote(text string, depth int, foreign bool) (string, error) {
 		}
 	}, func(in inside) {
 		old := text[in.from:in.to]
+		if in.whole {
+			all = append(all, change{in.from, in.to, ""})
+			return
+		}
 		if in.css {
 			for _, m := range cssCuts(old) {
 				all = append(all, change{in.from + m.start, in.from + m.end, m.with})
