@@ -42,7 +42,7 @@ func edited(t *testing.T, edits ...[3]string) *policy.Snapshot {
 }
 
 // Each change that a manager may make is said in words, and what protects less is marked; the
-// way back is never marked for the same line.
+// way back is not marked for the same line.
 func TestWeakeningIsNoticed(t *testing.T) {
 	t.Parallel()
 	for i, c := range []struct {
@@ -70,6 +70,12 @@ func TestWeakeningIsNoticed(t *testing.T) {
 		{"unknown age", [3]string{"clients.yaml", "clients_are: all_ages", "clients_are: adults"}, "mail to a client of unknown age, with a word of therapy_talk: hold → send"},
 		{"discreet", [3]string{"clients.yaml", "{discreet: yes", "{discreet: no"}, "clients are discreet unless the register says otherwise: yes → no"},
 		{"consent", [3]string{"clients.yaml", "lasts: 12 months, wording: group-consent-v1", "lasts: 36 months, wording: group-consent-v1"}, "consent group_email lasts: 0 years, 12 months, 0 days → 0 years, 36 months, 0 days"},
+		{"a rule about files", [3]string{"mail.yaml", "attachment: unreadable}", "attachment: calendar}"}, "the rule closed-files: when: {attachment: unreadable, to: client} → {attachment: calendar, to: client}"},
+		{"a rule about fewer files", [3]string{"mail.yaml", "attachment: program}", "attachment: program, size_more_than: 10 MB}"}, "the rule no-programs: when: {attachment: program, to: client} → {attachment: program, size_more_than: 10 MB, to: client}"},
+		{"not for this sender", [3]string{"mail.yaml", "attachment: unreadable}\n", "attachment: unreadable}\n    unless: {sender: maya}\n"}, "the rule closed-files: unless: nothing → {sender: maya}"},
+		{"not with a file", [3]string{"mail.yaml", "when: {to: unknown}\n", "when: {to: unknown}\n    unless: {attachment: any}\n"}, "the rule unknown-recipient: unless: nothing → {attachment: any}"},
+		{"a rule that loosens", [3]string{"mail.yaml", "  - name: Somebody who may", "  - {name: Files, id: files, when: {to: client, attachment: any}, do: [never_hold]}\n\n  - name: Somebody who may"}, "the rule files: nothing → Files"},
+		{"a sign-in", [3]string{"people.yaml", "signs_in_as: maya@willowhouse.example", "signs_in_as: eve@willowhouse.example"}, "the sign-in of maya: maya@willowhouse.example → eve@willowhouse.example"},
 		{"permission", [3]string{"people.yaml", "may: [send, cancel_own, lock_own]", "may: [send, cancel_own, lock_own, release]"}, "what maya may do: nothing → release"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +107,8 @@ func TestWeakeningIsNoticed(t *testing.T) {
 			}
 			d, _ := said(there, c.want)
 			for _, b := range back {
-				if b.Weaker && b.What == d.What && b.Before == d.After && b.After == d.Before {
+				// Of other files and another sign-in nobody can say which way is the weaker one.
+				if !strings.HasPrefix(c.name, "a rule about files") && c.name != "a sign-in" && b.Weaker && b.What == d.What && b.Before == d.After && b.After == d.Before {
 					t.Errorf("both ways are weaker: %s", b)
 				}
 			}

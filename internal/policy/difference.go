@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func Differences(before, after *Snapshot) []Difference {
 	ds.organisation(before.Org, after.Org)
 	ds.clients(before.Clients, after.Clients)
 	ds.people(before, after)
-	ds.words(before.phrases, after.phrases)
+	ds.words(before, after)
 	ds.rules(before, after)
 	ds.wording(before, after)
 	return ds
@@ -208,7 +209,7 @@ func (ds *differences) people(a, b *Snapshot) {
 			ds.add("the address that clients see of "+id, p.Alias.String(), q.Alias.String(), q.Alias.IsZero())
 			ds.add("the name that clients see of "+id, p.AliasName, q.AliasName, false)
 			ds.add("the name of "+id, p.Name, q.Name, false)
-			ds.add("the sign-in of "+id, p.SignsInAs.String(), q.SignsInAs.String(), false)
+			ds.add("the sign-in of "+id, p.SignsInAs.String(), q.SignsInAs.String(), true) // whoever signs in there now
 			ds.lists("more addresses of "+id, texts(p.AlsoUses), texts(q.AlsoUses), false, true)
 		}
 	}
@@ -227,10 +228,23 @@ func (ds *differences) people(a, b *Snapshot) {
 	}
 }
 
-// words compares the lists. A phrase that is gone is no longer seen by any rule.
-func (ds *differences) words(a, b map[string][]string) {
-	for _, name := range both(a, b) {
-		ds.lists("words of "+name, a[name], b[name], true, false)
+// words compares the lists. A phrase that is gone is no longer seen by any rule, and a new
+// one switches off the rules that have its list under unless.
+func (ds *differences) words(a, b *Snapshot) {
+	exempts := map[string]bool{}
+	for _, r := range b.written {
+		for _, c := range r.spec.Unless {
+			eachWithin(c, func(c filter.Condition) {
+				if m, ok := c.(filter.Mentions); ok {
+					for _, l := range m.Lists {
+						exempts[l.Name()] = true
+					}
+				}
+			})
+		}
+	}
+	for _, name := range both(a.phrases, b.phrases) {
+		ds.lists("words of "+name, a.phrases[name], b.phrases[name], true, exempts[name])
 	}
 }
 
@@ -245,7 +259,7 @@ func (ds *differences) rules(a, b *Snapshot) {
 		r, s := x.spec, y.spec
 		what := "the rule " + id
 		if !inA || !inB {
-			ds.add(what, r.Name, s.Name, !inB)
+			ds.add(what, r.Name, s.Name, !inB || loosens(s))
 			continue
 		}
 		ds.add(what+": always_enforce", yes[r.AlwaysEnforce], yes[s.AlwaysEnforce], r.AlwaysEnforce)
@@ -253,10 +267,55 @@ func (ds *differences) rules(a, b *Snapshot) {
 		ds.add(what+": about", string(r.About), string(s.About), s.About == filter.Tone)
 		ds.add(what+": tell_sender", r.TellSender, s.TellSender, false)
 		ds.add(what+": name", r.Name, s.Name, false)
-		ds.add(what+": when", x.when, y.when, false)
-		ds.add(what+": unless", x.unless, y.unless, false)
-		ds.lists(what+" does", verbTexts(r.Do), verbTexts(s.Do), true, false)
+		ds.add(what+": when", x.when, y.when, narrower(r.When, s.When) || loosens(s) && narrower(s.When, r.When))
+		ds.add(what+": unless", x.unless, y.unless, exemptsMore(r.Unless, s.Unless) || loosens(s) && exemptsMore(s.Unless, r.Unless))
+		ds.lists(what+" does", verbTexts(r.Do), verbTexts(s.Do), true, loosens(s) && !loosens(r))
 	}
+}
+
+// loosens reports a rule that lets pass what others hold.
+func loosens(r filter.RuleSpec) bool {
+	return slices.ContainsFunc(r.Do, func(v filter.Verb) bool { return v.Kind == filter.VerbNeverHold })
+}
+
+// narrower reports conditions that fit less mail: there are more of them. Where one took the
+// place of another, [Probes] show what it does, if any of them is such a mail.
+func narrower(before, after []filter.Condition) bool {
+	lost, gained := missingFrom(after, before), missingFrom(before, after)
+	return len(gained) > 0 && (len(lost) == 0 || slices.ContainsFunc(append(lost, gained...), unprobed))
+}
+
+// exemptsMore reports conditions under unless that switch the rule off for more mail.
+func exemptsMore(before, after []filter.Condition) bool {
+	lost, gained := missingFrom(after, before), missingFrom(before, after)
+	switch {
+	case len(after) == 0, len(lost) == 0 && len(before) > 0:
+		return false
+	case len(before) == 0, len(gained) == 0:
+		return true
+	}
+	return slices.ContainsFunc(append(lost, gained...), unprobed)
+}
+
+// missingFrom returns the conditions of a list that another does not have.
+func missingFrom(have, list []filter.Condition) []filter.Condition {
+	return slices.DeleteFunc(slices.Clone(list), func(c filter.Condition) bool {
+		return slices.ContainsFunc(have, func(h filter.Condition) bool { return reflect.DeepEqual(c, h) })
+	})
+}
+
+// unprobed reports a condition that asks for what no probe has: files, sizes, one sender.
+func unprobed(c filter.Condition) bool {
+	found := false
+	eachWithin(c, func(c filter.Condition) {
+		switch c.(type) {
+		case filter.To, filter.ClientsMoreThan, filter.NotListed, filter.SubjectStarts, filter.Mentions, filter.ClientYoungerThan, filter.ClientDiscreet,
+			filter.EveryoneAgreedTo, filter.WordsMoreThan, filter.Contains, filter.ClientCountry, filter.Outside, filter.Any, filter.All:
+		default:
+			found = true
+		}
+	})
+	return found
 }
 
 func verbTexts(vs []filter.Verb) []string {
