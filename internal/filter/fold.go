@@ -12,6 +12,8 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/transform"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/plaincover/plaincover/internal/mail"
 )
 
 // What is in memory of a text that is read, whatever its length.
@@ -244,7 +246,7 @@ func (r *reader) letters(s []byte, spell bool) []byte {
 		default:
 			if spell && c == 'ø' {
 				r.second = append(r.second, "oe"...)
-			} else if l, ok := unbarred(c); ok {
+			} else if l, ok := mail.Unbarred(c); ok {
 				r.second = append(r.second, l...)
 			} else {
 				r.second = append(r.second, b[:n]...)
@@ -254,33 +256,6 @@ func (r *reader) letters(s []byte, spell bool) []byte {
 	}
 	r.bare = norm.NFC.Append(r.bare[:0], r.second...)
 	return r.bare
-}
-
-// unbarred spells letters that Unicode does not take apart.
-func unbarred(c rune) (string, bool) {
-	switch c {
-	case 'ł':
-		return "l", true
-	case 'ø':
-		return "o", true
-	case 'đ', 'ð':
-		return "d", true
-	case 'ħ':
-		return "h", true
-	case 'ı':
-		return "i", true
-	case 'æ':
-		return "ae", true
-	case 'œ':
-		return "oe", true
-	case 'þ':
-		return "th", true
-	case 'ى':
-		return "ي", true
-	case 'ة':
-		return "ه", true
-	}
-	return "", false
 }
 
 // unwritten reports the vowel signs that Arabic and Hebrew mostly leave out, and what only

@@ -89,6 +89,7 @@ type leaks struct {
 	hit      [channelEnd]bool
 	evidence []Evidence // of what holds
 	recorded []Evidence // of what does not
+	met      *met       // who is met is collected: see Pseudonyms
 }
 
 // CheckLeaks searches a finished copy for everything that names somebody whom its readers may
@@ -592,6 +593,9 @@ func (p *partSearch) middle(w []byte) {
 		if len(first) == 0 || !p.l.in.Watch.startsPair(first) {
 			continue
 		}
+		if p.l.met != nil {
+			p.l.between(p.last[:n+1], w)
+		}
 		p.name(append(append(append(make([]byte, 0, 64), first...), ' '), w...))
 	}
 }
@@ -625,7 +629,8 @@ func (p *partSearch) before(b lookup, key []byte) (verdict, known bool) {
 // name is.
 func (p *partSearch) tells(clients []int32, alone, named channel) {
 	l := p.l
-	if l.foreign(clients) {
+	if l.foreign(clients) && !(alone == leakCode && l.coded()) {
+		l.met.add(clients, alone)
 		l.note(alone, p.path, p.offset)
 		return
 	}
@@ -661,6 +666,9 @@ func (p *partSearch) name(name []byte) bool {
 	}
 	if !foreign {
 		return true
+	}
+	if !known {
+		l.met.add(clients, leakName)
 	}
 	p.lastName, p.nameAt = append(p.lastName[:0], name...), p.at+1
 	for _, c := range p.codes {

@@ -35,7 +35,7 @@ func anyRule(t *rapid.T, id string) Rule {
 	conds := []Condition{To{"client"}, To{"unknown"}, To{"colleague"}, To{"anyone"}, ClientsMoreThan{1}, EveryoneAgreedTo{"group_email"},
 		SubjectStarts{"[together]"}, ClientYoungerThan{Age: 18}, ClientDiscreet{Want: true, Default: true}, NotListed{}}
 	verbs := []Verb{{Kind: VerbSendSeparately}, {Kind: VerbBcc}, {VerbSubject, "a"}, {VerbSubject, "b"}, {Kind: VerbUseAlias}, {Kind: VerbCrisisSignature},
-		{Kind: VerbLock}, {Kind: VerbHold}, {VerbHoldFor, "sam"}, {Kind: VerbRefuse}, {Kind: VerbNeverHold}, {VerbTell, "sam"}, {Kind: VerbTrimQuotes}}
+		{Kind: VerbLock}, {Kind: VerbHold}, {VerbHoldFor, "sam"}, {Kind: VerbRefuse}, {Kind: VerbNeverHold}, {VerbTell, "sam"}, {Kind: VerbTrimQuotes}, {Kind: VerbPseudonymise}}
 	return NewRule(RuleSpec{ID: id,
 		When:    rapid.SliceOfN(rapid.SampledFrom(conds), 1, 2).Draw(t, "when"),
 		Unless:  rapid.SliceOfN(rapid.SampledFrom(conds), 0, 1).Draw(t, "unless"),

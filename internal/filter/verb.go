@@ -109,6 +109,8 @@ func (f *Finding) do(v Verb) (missing string) {
 		f.Edits = append(f.Edits, Edit{Kind: EditExpectationLine})
 	case VerbTrimQuotes:
 		f.Edits = append(f.Edits, Edit{Kind: EditTrimQuotes})
+	case VerbPseudonymise:
+		f.Edits = append(f.Edits, Edit{Kind: EditPseudonymise})
 	case VerbRemove:
 		f.Edits = append(f.Edits, Edit{Kind: EditRemoveKisses})
 	case VerbLock, VerbLockAs:

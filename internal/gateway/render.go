@@ -28,7 +28,8 @@ type copyOf struct {
 	at      time.Time
 	number  int // of the variant, from 1
 	variant filter.Variant
-	leftOut bool // once made: a form of the text could not be edited and is not in it
+	foreign []mail.Replacement // who is to be replaced in it, where it has pseudonyms
+	leftOut bool               // once made: a form of the text could not be edited and is not in it
 }
 
 // Render writes one copy of a message as it would leave. The edits run once, in fixed order,
@@ -106,7 +107,7 @@ func (g *Gateway) draft(c copyOf) (mail.Draft, error) {
 			d.Signature = append(d.Signature, crisis)
 		}
 	}
-	d.Replace = c.behindAlias()
+	d.Replace = append(c.behindAlias(), c.foreign...)
 	return d, nil
 }
 
@@ -257,7 +258,7 @@ func bare(as []mail.Address) []mail.Mailbox {
 func (c *copyOf) subject() (string, error) {
 	name, ok := c.variant.Has(filter.EditSubject)
 	if !ok {
-		return withoutTags(c.mail.Subject), nil
+		return mail.Replace(withoutTags(c.mail.Subject), c.foreign), nil
 	}
 	s, err := c.snap.Templates.Subject(name, c.values())
 	if err != nil {
@@ -393,7 +394,9 @@ func (c *copyOf) changes() []string {
 	add(has(filter.EditRemoteContent), "remote pictures removed")
 	add(has(filter.EditTrimQuotes) && c.mail.CanTrimQuotes() != mail.NothingToEdit, "quoted text taken out")
 	add(has(filter.EditRemoveKisses) && c.mail.Kisses(), "kisses taken out")
-	add(has(filter.EditPseudonymise), "names of other clients replaced")
+	coded := v.Show == filter.ShowPractice || v.Show == filter.ShowContact
+	add(len(c.foreign) > 0 && coded, "names of clients replaced by their codes")
+	add(len(c.foreign) > 0 && !coded, "names of other clients replaced")
 	add(has(filter.EditExpectationLine), "line added that says whether an answer is expected")
 	add(has(filter.EditSignature), "signature added")
 	if has(filter.EditCrisisSignature) && !v.Whole {

@@ -43,7 +43,8 @@ type decided struct {
 
 	without map[string]string // clients without crisis lines of whom the manager is told with this message
 
-	leftOut []bool // by variant: a form of the text could not be edited and is not in the copy
+	foreign [][]mail.Replacement // by variant: whom pseudonyms stand for
+	leftOut []bool               // by variant: a form of the text could not be edited and is not in the copy
 }
 
 // question is what a decision is asked about.
@@ -67,7 +68,14 @@ func (d *decided) close() {
 // copyOf returns what Render needs for variant i.
 func (d *decided) copyOf(i int) copyOf {
 	return copyOf{snap: d.snap, env: d.env, mail: d.mail, sender: d.facts.Sender.Value, at: d.facts.At,
-		number: d.base + i + 1, variant: d.plan.Variants[i], leftOut: i < len(d.leftOut) && d.leftOut[i]}
+		number: d.base + i + 1, variant: d.plan.Variants[i], leftOut: i < len(d.leftOut) && d.leftOut[i], foreign: at(d.foreign, i)}
+}
+
+func at[T any](list [][]T, i int) []T {
+	if i < len(list) {
+		return list[i]
+	}
+	return nil
 }
 
 // Submit takes a message for delivery. When it returns without an error, the message, its
@@ -245,6 +253,7 @@ const usualGrowth = 2 << 10
 func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *store.Spool) ([]filter.Finding, error) {
 	d.copies = make([]*store.Spool, len(d.plan.Variants))
 	d.leftOut = make([]bool, len(d.plan.Variants))
+	d.foreign = make([][]mail.Replacement, len(d.plan.Variants))
 	if d.plan.Outcome == filter.Refuse {
 		return nil, nil
 	}
@@ -258,6 +267,7 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 		if v.Action != filter.Send {
 			continue
 		}
+		d.foreign[i] = filter.Pseudonyms(d.leakInput(d.mail, watch, v))
 		s := spool()
 		s.Grow(d.mail.Size + usualGrowth)
 		d.copies[i] = s
@@ -275,7 +285,8 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 				return nil, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: variant %d came out with defect %s", i+1, f.Name))
 			}
 		}
-		leaks = append(leaks, filter.CheckLeaks(d.leakInput(final, watch, v))...)
+		check := d.leakInput(final, watch, v)
+		leaks = append(append(leaks, filter.CheckLeaks(check)...), filter.CheckPseudonyms(check)...)
 	}
 	return leaks, nil
 }

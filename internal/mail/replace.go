@@ -8,16 +8,22 @@ import (
 	"unicode/utf8"
 
 	nethtml "golang.org/x/net/html"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Replacement is a text to be put in the place of another one, which is matched as whole
 // tokens in any case. Phone says that the old text is a number in digits (E.164, without the
 // plus): it is found however it is written, with or without country code, and however its
-// digits are grouped.
+// digits are grouped. Name says that it is a name, words without accents: it is found with and
+// without accents, whatever marks and blanks stand between its words.
 type Replacement struct {
 	Old, New string
 	Phone    bool
+	Name     bool
 }
+
+// Replace returns a short text, a subject, with the replacements made.
+func Replace(text string, list []Replacement) string { return newReplacer(list).plain(text) }
 
 // replacer applies replacements to running text. It looks each word of the text up once, so
 // that many replacements cost no more than one.
@@ -25,6 +31,14 @@ type replacer struct {
 	words  map[string][]target // by the first word of what is replaced, folded
 	starts [utf8.RuneSelf]bool // the first letters of these, where they are ASCII: most words are looked up no further
 	phones map[string][]target // by the last digits
+	names  names
+}
+
+// names are those to be replaced.
+type names struct {
+	with  map[string]string // by the words, with a blank between
+	first map[string]bool   // the words with which one begins
+	most  int               // words of the longest
 }
 
 // target is one text to be replaced.
@@ -47,8 +61,14 @@ type match struct {
 const phoneTail = 8
 
 func newReplacer(list []Replacement) *replacer {
-	r := &replacer{words: map[string][]target{}, phones: map[string][]target{}}
+	r := &replacer{words: map[string][]target{}, phones: map[string][]target{}, names: names{with: map[string]string{}, first: map[string]bool{}}}
 	for _, x := range list {
+		if fields := strings.Fields(x.Old); x.Name && len(fields) > 0 {
+			r.names.with[strings.Join(fields, " ")] = x.New
+			r.names.first[fields[0]] = true
+			r.names.most = max(r.names.most, len(fields))
+			continue
+		}
 		if x.Phone {
 			if n := len(x.Old) - phoneTail; n >= 0 && strings.Trim(x.Old, "0123456789") == "" {
 				r.phones[x.Old[n:]] = append(r.phones[x.Old[n:]], target{digits: x.Old, with: x.New})
@@ -73,7 +93,7 @@ func newReplacer(list []Replacement) *replacer {
 	return r
 }
 
-func (r *replacer) empty() bool { return len(r.words)+len(r.phones) == 0 }
+func (r *replacer) empty() bool { return len(r.words)+len(r.phones)+len(r.names.with) == 0 }
 
 // foldWord makes a word such that two that differ in case alone become the same.
 func foldWord(s string) string {
@@ -118,6 +138,11 @@ func (r *replacer) find(s string) []match {
 	}
 	if len(r.phones) > 0 {
 		out = append(out, r.findPhones(s)...)
+	}
+	if len(r.names.with) > 0 {
+		out = append(out, r.findNames(s)...)
+	}
+	if len(r.phones)+len(r.names.with) > 0 {
 		slices.SortFunc(out, func(a, b match) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end)) })
 	}
 	end := 0
@@ -194,6 +219,124 @@ func foldedPrefix(s, p string) int {
 	return i
 }
 
+// findNames looks for the names word by word, as the leak check reads them.
+func (r *replacer) findNames(s string) []match {
+	var out []match
+	for i := 0; i < len(s); {
+		n := nameWordLen(s[i:])
+		if n == 0 {
+			_, size := utf8.DecodeRuneInString(s[i:])
+			i += size
+			continue
+		}
+		if m := r.names.at(s, i); m.end > 0 {
+			out = append(out, m)
+		}
+		i += n
+	}
+	return out
+}
+
+// at returns the longest name that starts at the place, where a word does.
+func (x *names) at(s string, start int) match {
+	best, key, at := match{}, "", start
+	for k := range x.most {
+		if k > 0 {
+			n := strings.IndexFunc(s[at:min(len(s), at+maxBlank)], func(r rune) bool { return isWordRune(r) && r != '_' })
+			if n <= 0 {
+				break
+			}
+			at += n
+			key += " "
+		}
+		n := nameWordLen(s[at:])
+		key += foldName(s[at : at+n])
+		if k == 0 && !x.first[key] {
+			break
+		}
+		at += n
+		if with, ok := x.with[key]; ok && nameEdge(s, start, at) {
+			best = match{start: start, end: at, with: with}
+		}
+	}
+	return best
+}
+
+// nameWordLen is wordLen, but that "_" stands between words.
+func nameWordLen(s string) int {
+	n := wordLen(s)
+	if i := strings.IndexByte(s[:n], '_'); i >= 0 {
+		return i
+	}
+	return n
+}
+
+// nameEdge reports whether s[i:j] is not part of a longer name, an address or a domain.
+func nameEdge(s string, i, j int) bool {
+	before, n := utf8.DecodeLastRuneInString(s[:i])
+	if i > 0 && before != '_' && isWordRune(before) {
+		return false
+	}
+	if further, m := utf8.DecodeLastRuneInString(s[:i-n]); m > 0 && strings.ContainsRune("._%+-@/=", before) && isWordRune(further) {
+		return false
+	}
+	after, n := utf8.DecodeRuneInString(s[j:])
+	next, m := utf8.DecodeRuneInString(s[j+n:])
+	return n == 0 || after != '@' && (m == 0 || !strings.ContainsRune("._%+-/", after) || !isWordRune(next))
+}
+
+// foldName makes a word of a name such that two that differ in case or accents become the same.
+func foldName(word string) string {
+	ascii := true
+	for i := range len(word) {
+		ascii = ascii && word[i] < utf8.RuneSelf
+	}
+	if ascii {
+		return strings.ToLower(word)
+	}
+	var b strings.Builder
+	for _, c := range norm.NFKD.String(strings.ToLower(word)) {
+		if c >= 0x300 && c <= 0x36f {
+			continue
+		}
+		if plain, ok := Unbarred(c); ok {
+			b.WriteString(plain)
+		} else if c == 'ß' {
+			b.WriteString("ss")
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return norm.NFC.String(b.String())
+}
+
+// Unbarred spells letters that Unicode does not take apart.
+func Unbarred(c rune) (string, bool) {
+	switch c {
+	case 'ł':
+		return "l", true
+	case 'ø':
+		return "o", true
+	case 'đ', 'ð':
+		return "d", true
+	case 'ħ':
+		return "h", true
+	case 'ı':
+		return "i", true
+	case 'æ':
+		return "ae", true
+	case 'œ':
+		return "oe", true
+	case 'þ':
+		return "th", true
+	case 'ى':
+		return "ي", true
+	case 'ة':
+		return "ه", true
+	}
+	return "", false
+}
+
 // What still counts as one phone number: as the leak check reads them.
 const (
 	maxPhoneGap    = 3
@@ -225,7 +368,7 @@ func (r *replacer) findPhones(s string) []match {
 			for _, t := range r.phones[string(digits[len(digits)-phoneTail:])] {
 				if sameNumber(string(digits), t.digits) {
 					end = k + 1
-					out = append(out, match{phoneStart(s, i), end, t.with, false})
+					out = append(out, match{phoneStart(s, i), end, t.with, true})
 				}
 			}
 		}
@@ -311,7 +454,7 @@ func isWordRune(r rune) bool {
 const seenAttrs = " alt title aria-label placeholder summary label "
 
 // html applies the replacements to the shown text of an HTML text, to the attributes that are
-// shown and to mailto links; no other byte changes.
+// shown and to links to mailboxes and phones; no other byte changes.
 func (r *replacer) html(s string) string {
 	if r.empty() {
 		return s
@@ -361,7 +504,7 @@ func (r *replacer) attrs(s string, t *htmlToken) []change {
 	}
 	var out []change
 	for i, a := range t.attrs {
-		link := a.Key == "href" && isMailto(a.Val)
+		link := a.Key == "href" && isContactLink(a.Val)
 		if !link && !inSet(seenAttrs, a.Key) {
 			continue
 		}
@@ -369,7 +512,7 @@ func (r *replacer) attrs(s string, t *htmlToken) []change {
 		value.add(s, spans[i].valueStart, spans[i].valueEnd)
 		for _, m := range r.find(value.text.String()) {
 			if link && m.unlink {
-				m.with = "" // a mailbox that is no longer named is no longer linked to
+				m.with = "" // what is no longer named is no longer linked to
 			}
 			if spans[i].bare && m.with != "" {
 				m.with = strings.Join(strings.Fields(m.with), "_") // a blank would end the value
@@ -380,6 +523,8 @@ func (r *replacer) attrs(s string, t *htmlToken) []change {
 	return out
 }
 
-func isMailto(href string) bool {
-	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(href)), "mailto:")
+// isContactLink reports a link that writes to somebody or rings them.
+func isContactLink(href string) bool {
+	scheme, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(href)), ":")
+	return scheme == "mailto" || scheme == "tel" || scheme == "sms"
 }

@@ -65,6 +65,20 @@ func partTexts(p *Part, wholeHeader bool, yield func(*Part, string) bool) bool {
 			return false
 		}
 	}
+	return contentTexts(p, yield)
+}
+
+// BodyTexts returns the decoded texts of the parts that a mail app shows as the mail itself,
+// which are those that a copy may change: not of attached files and mails, nor of what is signed.
+func (m *Message) BodyTexts() iter.Seq2[*Part, string] {
+	return func(yield func(*Part, string) bool) {
+		more := true
+		m.textBodies(func(p *Part) { more = more && contentTexts(p, yield) })
+	}
+}
+
+// contentTexts returns the texts in a part's own content.
+func contentTexts(p *Part, yield func(*Part, string) bool) bool {
 	switch {
 	case p.Text == "":
 		return true

@@ -51,7 +51,7 @@ func verbMeans(name string) string {
 		"remove_metadata":            "takes authors and places out of attachments",
 		"signature":                  "adds a signature",
 		"expectation_line":           "says when to expect an answer",
-		"pseudonymise":               "replaces names by codes",
+		"pseudonymise":               "puts a client's code in the place of the full names, mailboxes and phones of clients in the subject and the text, and `another person` in copies to other clients; a copy whose text still names one is held (`cannot-change`, or `leak-check` for a client)",
 		"trim_quotes":                "takes the quoted text out",
 		"remove":                     "takes out `kisses`",
 	}[name]

@@ -85,7 +85,7 @@ func verbs() []verb {
 		{name: "crisis_signature", kind: filter.VerbCrisisSignature, edits: true},
 		{name: "signature", kind: filter.VerbSignature, arg: aSignature, edits: true},
 		{name: "expectation_line", kind: filter.VerbExpectationLine, edits: true},
-		{name: "pseudonymise", kind: filter.VerbPseudonymise, later: true, edits: true},
+		{name: "pseudonymise", kind: filter.VerbPseudonymise, edits: true},
 		{name: "trim_quotes", kind: filter.VerbTrimQuotes, edits: true},
 		{name: "remove", kind: filter.VerbRemove, arg: aRemovable, edits: true},
 		{name: "lock", kind: filter.VerbLock, later: true, edits: true},
