@@ -322,7 +322,7 @@ func TestLinear(t *testing.T) {
 		return m
 	}
 	draft := Draft{ID: sampleID, Fields: sampleFields(), First: []string{firstLine}, Signature: []string{signLine, crisisLine},
-		Replace: []Replacement{{Old: "the", New: "that"}, {Old: "maya@trauma.example", New: "hello@wh.example"}, {Old: "447700900123", New: "the office", Phone: true}}, NoKisses: true, Hide: []string{"a@"}, NeutralNames: true}
+		Replace: []Replacement{{Old: "the", New: "that"}, {Old: "maya@trauma.example", New: "hello@wh.example"}, {Old: "447700900123", New: "the office", Phone: true}, {Old: "the lines the lines", New: "C-0142", Name: true}}, NoKisses: true, Hide: []string{"a@"}, NeutralNames: true}
 	for name, shape := range hostileShapes(t) {
 		t.Run(name, func(t *testing.T) {
 			runtime.LockOSThread()

@@ -99,3 +99,26 @@ func TestReplaceInAttributes(t *testing.T) {
 		}
 	}
 }
+
+// Names are found as words, in any case, with and without accents, and are no part of more.
+func TestReplaceNames(t *testing.T) {
+	t.Parallel()
+	r := newReplacer([]Replacement{{Old: "zoe lukasik", New: "[1]", Name: true}, {Old: "zoe maria lukasik", New: "[2]", Name: true}, {Old: "sean o brien", New: "[3]", Name: true},
+		{Old: "zoelukasik", New: "[4]", Name: true}, {Old: "zoe@example.org", New: "[5]"}})
+	for text, want := range map[string]string{
+		"Zo\u00eb \u0141ukasik": "[1]", "ZOE\u0308  LUKASIK's": "[1]'s", "Zoe\r\n> Lukasik": "[1]", "Zoe Maria Lukasik": "[2]", "Zoe, Lukasik.": "[1].",
+		"Zoe_Lukasik": "[1]", "_Zoe Lukasik_": "_[1]_", "-Zoe Lukasik-": "-[1]-", "*Zoe* \"Lukasik\"": "*[1]\"", "zoelukasik": "[4]", "Sean O\u2019Brien": "[3]",
+		"Zoe Lukasik-Bell": "Zoe Lukasik-Bell", "Anna-Zoe Lukasik": "Anna-Zoe Lukasik", "zoe.lukasik@x.example": "zoe.lukasik@x.example", "x.example/zoe-lukasik": "x.example/zoe-lukasik",
+		"Zoe Maria Zoe Lukasik": "Zoe Maria [1]", "Zoe Maria": "Zoe Maria", "Lukasik Zoe": "Lukasik Zoe", "Zoe Lukasiks": "Zoe Lukasiks", "Zoe Lukasik <zoe@example.org>": "[1] <[5]>",
+		"Zoe" + strings.Repeat(" ", 70) + "Lukasik": "Zoe" + strings.Repeat(" ", 70) + "Lukasik", "Zoe Lukasik.Then": "Zoe Lukasik.Then", "Zoe Lukasik.": "[1].", "Zoe": "Zoe", "": "",
+	} {
+		if got := r.plain(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	links := "<a href=\"tel:+447700900123\">07700 900123</a> <a href=sms:07700900123>x</a> <a href=\"https://x.example/07700900123\">y</a>"
+	if got, want := newReplacer([]Replacement{{Old: "447700900123", New: "C-0142", Phone: true}}).html(links),
+		"<a href=\"tel:\">C-0142</a> <a href=sms:>x</a> <a href=\"https://x.example/07700900123\">y</a>"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
