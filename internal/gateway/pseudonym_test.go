@@ -4,9 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
 )
 
@@ -215,5 +217,26 @@ func TestPseudonymsWhateverTheOrder(t *testing.T) {
 	}
 	if !strings.HasPrefix(want, "C-0102|C-0102 rang. M\r\n") || strings.Contains(want, "Baker") {
 		t.Errorf("%q", want)
+	}
+}
+
+// A practice can test its own rule: the copies have codes and lack names.
+func TestPolicyTestsSeePseudonyms(t *testing.T) {
+	t.Parallel()
+	files := onlyRules(t, "  - {name: Codes, id: codes, when: {to: colleague}, do: [pseudonymise]}", "")
+	files["tests/own.yaml"] = &fstest.MapFile{Mode: 0o644, Data: []byte(`clients:
+  C-2: {email: ben@example.org, name: Ben Brook, mobile: "+447700900102", discreet: no, country: GB}
+tests:
+  - name: A supervisor reads codes
+    mail: {from: maya, to: [accounts@landlord.example, sam], subject: Ben Brook, body: "BROOK, Ben rang from 07700 900102", html: "<p>Ben <b>Brook</b></p>"}
+    expect: {outcome: send, copies: 2, every_copy: {subject: C-2, has: [C-2], lacks: [Brook, "900102"]}, rules: [codes]}
+`)}
+	snap, err := policy.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := RunTests(t.Context(), snap)
+	if err != nil || len(r.Results) != 1 || !r.OK() || len(snap.Warnings) > 0 {
+		t.Errorf("%v %+v %v", err, r, snap.Warnings)
 	}
 }
