@@ -12,6 +12,20 @@ import (
 	"github.com/plaincover/plaincover/internal/store"
 )
 
+// audited counts the audit rows of a kind about a message.
+func (b *bench) audited(id mail.ID, kind string) (n int) {
+	b.t.Helper()
+	if err := b.store.Audit(b.t.Context(), func(r store.Row) error {
+		if r.Message == id && r.Kind == kind {
+			n++
+		}
+		return nil
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
 func (b *bench) addClient(ref, name, practitioner string) {
 	b.t.Helper()
 	if _, err := b.store.ImportClients(b.t.Context(), []store.ClientRow{{Client: filter.Client{Ref: ref, Name: name, Practitioner: practitioner}}}, "sam"); err != nil {
@@ -111,5 +125,41 @@ func TestAReleaseLetsOnlyPassWhatWasShown(t *testing.T) {
 	}
 	if _, err := b.g.Release(t.Context(), e.ID, "sam", "they are siblings"); err != nil || len(b.copies(e.ID)) != 1 {
 		t.Fatalf("not released: %v", err)
+	}
+}
+
+// What a release finds that nobody was shown is stored: whoever looks now sees it, is told of
+// it once, and may let it pass.
+func TestWhatAReleaseFindsIsShownThen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	e := b.envelope(clientAt(0))
+	if _, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("x", "Ask ben@example.org or Zoe Quist.", clientAt(0)))); err != nil {
+		t.Fatal(err)
+	}
+	before := len(b.noticesAbout(e.ID))
+	b.addClient("C-0110", "Zoe Quist", "maya") // since then
+	release := func(by string) error {
+		_, err := b.g.Release(t.Context(), e.ID, by, "they are siblings")
+		return err
+	}
+	if err := release("sam"); fault.KindOf(err) != fault.Conflict || len(b.copies(e.ID)) != 0 {
+		t.Fatalf("released what nobody saw: %v", err)
+	}
+	if rows := b.audited(e.ID, "held_again"); rows == 0 {
+		t.Error("the audit does not say that it was held again")
+	}
+	if n := len(b.noticesAbout(e.ID)); n <= before {
+		t.Error("nobody is told")
+	}
+	if err := release("maya"); fault.KindOf(err) != fault.Forbidden {
+		t.Errorf("the sender released what is never released by its sender: %v", err)
+	}
+	told := len(b.noticesAbout(e.ID))
+	if err := release("sam"); err != nil || len(b.copies(e.ID)) != 1 {
+		t.Errorf("what was shown cannot be released: %v", err)
+	}
+	if n := len(b.noticesAbout(e.ID)); n != told+1 {
+		t.Errorf("%d notices about the release", n-told)
 	}
 }

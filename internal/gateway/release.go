@@ -210,11 +210,14 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 		if err != nil {
 			return Receipt{}, err
 		}
+		if err := g.holdAgain(ctx, d, h, by); err != nil {
+			return Receipt{}, err
+		}
 		return Receipt{}, fault.New(fault.Conflict, fmt.Sprintf("%s stays held: %s", d.env.ID, strings.TrimPrefix(text, "Held: ")))
 	}
 	var err error
-	if dec.Sealed, err = json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: h.account.MessageID}); err != nil {
-		return Receipt{}, fmt.Errorf("gateway: account: %w", err)
+	if dec.Sealed, err = d.account(h); err != nil {
+		return Receipt{}, err
 	}
 	ev := d.event("released")
 	ev.Actor = by
@@ -230,6 +233,48 @@ func (g *Gateway) commitRelease(ctx context.Context, d *decided, h *held, by, re
 	}
 	g.log.Info("released", "id", d.env.ID, "by", by, "copies", going)
 	return Receipt{ID: d.env.ID, Text: "released " + string(d.env.ID)}, nil
+}
+
+// account is the account of a message after somebody looked at it again.
+func (d *decided) account(h *held) ([]byte, error) {
+	b, err := json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: h.account.MessageID})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: account: %w", err)
+	}
+	return b, nil
+}
+
+// holdAgain stores what a release found that nobody had been shown, and tells everybody who
+// was told of the first hold: whoever looks now sees it, and may let it pass. Where nothing is
+// new, nothing changes.
+func (g *Gateway) holdAgain(ctx context.Context, d *decided, h *held, by string) error {
+	shown := func(f filter.Finding) bool {
+		return slices.ContainsFunc(h.account.Plan.Findings, func(o filter.Finding) bool {
+			return !o.Observed && o.Action >= filter.Lock && o.Rule == f.Rule && o.Rcpt == f.Rcpt && o.Action == f.Action &&
+				!slices.ContainsFunc(f.Channels, func(c string) bool { return !slices.Contains(o.Channels, c) })
+		})
+	}
+	if !slices.ContainsFunc(d.plan.Findings, func(f filter.Finding) bool {
+		return f.Action >= filter.Lock && !f.Observed && !f.Waived && !f.Undone && !shown(f)
+	}) {
+		return nil
+	}
+	dec := store.Decision{Message: d.env.ID, By: by, Again: true}
+	var err error
+	if dec.Sealed, err = d.account(h); err != nil {
+		return err
+	}
+	if dec.Also, err = g.notices(d); err != nil {
+		return err
+	}
+	ev := d.event("held_again")
+	ev.Actor = by
+	dec.Events = []store.Event{ev}
+	if err := g.store.Decide(ctx, dec); err != nil {
+		return err
+	}
+	g.log.Info("held again", "id", d.env.ID, "by", by)
+	return nil
 }
 
 func waivedRules(r *filter.Release) string {

@@ -607,8 +607,11 @@ func (s *Store) Decide(ctx context.Context, d Decision) error {
 	if !d.Release && (len(d.Jobs) > 0 || len(d.Contents) > 0) {
 		return errors.New("store: a refusal sends nothing")
 	}
+	if d.Again && (d.Release || d.Sealed == nil) {
+		return errors.New("store: what is held again is not released, and has a new account")
+	}
 	key, err := s.messageKey(ctx, d.Message)
-	if err != nil && (d.Release || !Damaged(err)) {
+	if err != nil && (d.Release || d.Again || !Damaged(err)) {
 		return err // what nobody can read any more can still be refused
 	}
 	held, err := s.Jobs(ctx, JobFilter{Message: d.Message, States: []State{Held}})
@@ -686,16 +689,22 @@ func (c *change) account() error {
 
 func (c *change) run(t *tx) error {
 	kind, told := "refused", make([]string, len(c.held))
-	if c.d.Release {
+	switch {
+	case c.d.Release:
 		kind = "released"
+	case c.d.Again:
+		kind = "held_again"
 	}
 	for n, j := range c.held {
 		told[n] = itoa(j.ID)
 		var r sql.Result
 		var err error
-		if c.d.Release {
+		switch {
+		case c.d.Release:
 			r, err = c.replace(t, n, j)
-		} else {
+		case c.d.Again:
+			r, err = t.exec(`UPDATE jobs SET state = 'held' WHERE id = $1 AND state = 'held' AND recipients = $2`, j.ID, len(j.Recipients))
+		default:
 			r, err = t.exec(`UPDATE jobs SET state = 'cancelled', finished_at = $1, next_at = 0 WHERE id = $2 AND state = 'held'`, nanos(t.at), j.ID)
 		}
 		if err != nil {
@@ -753,6 +762,9 @@ func (c *change) keepRest(t *tx) error {
 }
 
 func (c *change) writeReason(t *tx) error {
+	if c.d.Again {
+		return c.writeAccount(t) // nothing was decided
+	}
 	var n int64
 	if err := t.queryRow(`INSERT INTO decisions (message, at, actor, released) VALUES ($1,$2,$3,$4) RETURNING id`,
 		[]any{string(c.d.Message), nanos(t.at), c.d.By, c.d.Release}, &n); err != nil {
@@ -764,6 +776,10 @@ func (c *change) writeReason(t *tx) error {
 	if _, err := t.exec(`UPDATE decisions SET sealed = $1 WHERE id = $2`, c.key.seal(c.d.Message, "reason", n, []byte(c.d.Reason)), n); err != nil {
 		return err
 	}
+	return c.writeAccount(t)
+}
+
+func (c *change) writeAccount(t *tx) error {
 	if c.d.Sealed == nil {
 		return nil
 	}

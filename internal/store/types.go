@@ -132,7 +132,9 @@ type Decision struct {
 	Reason  string // sealed with the message, not in the audit
 	// Release: the held jobs are replaced by these contents and jobs. Refuse: the held jobs
 	// are cancelled and Contents and Jobs are empty.
-	Release  bool
+	Release bool
+	// Again: nothing of it goes and nothing is stopped; only the account is a new one.
+	Again    bool
 	Sealed   []byte // new envelope-and-plan JSON; nil: unchanged
 	Contents []Content
 	Jobs     []NewJob
