@@ -175,7 +175,7 @@ func leadAt(s string, l textLine) (end int, rest bool) {
 			switch {
 			case at < len(s) && s[at] == '>':
 				return l.next(), false
-			case isDated(joined) && strings.ContainsAny(joined, "<([") && strings.Contains(joined, "@"):
+			case isDated(joined) && strings.ContainsAny(joined, "<([") && strings.Contains(joined, "@") && namesWriter(joined):
 				return 0, true
 			}
 			return 0, false
@@ -186,6 +186,18 @@ func leadAt(s string, l textLine) (end int, rest bool) {
 		l = lineAt(s, l.next())
 	}
 	return 0, false
+}
+
+// namesWriter reports whether the address in an attribution is the writer's: in English who
+// wrote stands before the word. "On 2 Nov you wrote to us (hello@practice.example):" is a
+// sentence of the sender, and what follows it too.
+func namesWriter(joined string) bool {
+	low := strings.TrimRight(strings.ToLower(bare(joined)), ":： ")
+	tail := low[strings.LastIndexAny(low, ">)]")+1:]
+	if !isBlank(tail) {
+		return hasVerb("x " + tail)
+	}
+	return !hasWord(low, "wrote") && !hasWord(low, "writes")
 }
 
 // endsLead reports a line that ends as an attribution does.
@@ -240,21 +252,22 @@ func isAttribution(joined string) bool {
 // hasVerb reports whether the word for writing stands in a line as a word of its own. What
 // follows it is a name or a date.
 func hasVerb(low string) bool {
-	for _, v := range quoteVerbs {
-		for at := 0; ; {
-			i := strings.Index(low[at:], v)
-			if i < 0 {
-				break
-			}
-			i, at = at+i, at+i+len(v)
-			before, _ := utf8.DecodeLastRuneInString(low[:i])
-			after, _ := utf8.DecodeRuneInString(low[at:])
-			if i > 0 && (isSpace(before) || before == ',' || before == '،') && (at == len(low) || isSpace(after) || after == '(' || after == '/') && len(low)-at <= 200 {
-				return true
-			}
+	return slices.ContainsFunc(quoteVerbs[:], func(v string) bool { return hasWord(low, v) })
+}
+
+func hasWord(low, v string) bool {
+	for at := 0; ; {
+		i := strings.Index(low[at:], v)
+		if i < 0 {
+			return false
+		}
+		i, at = at+i, at+i+len(v)
+		before, _ := utf8.DecodeLastRuneInString(low[:i])
+		after, _ := utf8.DecodeRuneInString(low[at:])
+		if i > 0 && (isSpace(before) || before == ',' || before == '،') && (at == len(low) || isSpace(after) || after == '(' || after == '/') && len(low)-at <= 200 {
+			return true
 		}
 	}
-	return false
 }
 
 func isSpace(r rune) bool { return unicode.IsSpace(r) || isBidi(r) }

@@ -41,6 +41,28 @@ func TestQuotedHTML(t *testing.T) {
 	}
 }
 
+// What the sender says of a mail is no attribution: all that follows would count as quoted.
+func TestASentenceIsNoAttribution(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"On 3 May 2026 you wrote to us (hello@wh.example) and asked:\nMay I end it all?\n",
+		"On Tuesday 3 May at 10:00 you wrote to me (maya@wh.example):\nMay I end it all?\n",
+	} {
+		if got := newText(in, false); got != in {
+			t.Errorf("of %q is left %q", in, got)
+		}
+	}
+	for _, in := range []string{
+		"On Monday, 2 November 2026 at 10:00:00 GMT, Anna Jones <anna@example.org> wrote:\nold\n",
+		"On 2 Nov 2026, Anna Jones (anna@example.org) wrote on the list:\nold\n",
+		"Am 2. November 2026 um 10:00 schrieb Anna Jones <anna@example.org>:\nold\n",
+	} {
+		if got := newText(in, false); got != "" {
+			t.Errorf("of %q is left %q", in, got)
+		}
+	}
+}
+
 // hostileQuotes are lines and tags, repeated, that make work for whoever looks for quotes.
 func hostileQuotes() (text, tags map[string]string) {
 	long := strings.Repeat("a b", 50)
