@@ -469,3 +469,15 @@ func TestParseCopy(t *testing.T) {
 		t.Errorf("the copy of a locked file has the defect %q", name)
 	}
 }
+
+// What stands right behind an address in a packed picture (the checksum of a PNG) does not hide
+// it, whether its bytes look like letters, digits or blanks.
+func TestAChecksumHidesNoAddress(t *testing.T) {
+	t.Parallel()
+	for _, sum := range []string{"Qz9\xff", "0\t\xf3\xe0", "\t \xf3\xe0", " a\tb", "ab\n\xff", "....", "\xf3\xe0ab"} {
+		text, held := insideOf(t, "application/zip", "a.zip", zipped(t, "image1.png", "\x89PNG\r\n\x1a\n\xff\xfeComment\x00cleo@example.net"+sum+"\x00\x00\x00\x0eIDAT\xff\xff"))
+		if len(held) > 0 || !slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' }), "cleo@example.net") && !strings.Contains(text, "cleo@example.net\n") {
+			t.Errorf("%q behind: held %q, text %q", sum, held, text)
+		}
+	}
+}

@@ -548,11 +548,14 @@ func (o *opener) strings(r io.Reader, shortest int) {
 		all.add("\n\x01\n")
 		// What stands right behind a text in such a file can look like its last letters: the
 		// checksum of a PNG. So an address or a number at the end is kept without them as well.
-		end := run[bytes.LastIndexAny(run, " \t\r\n")+1:]
-		end = end[max(0, len(end)-overlapRun):]
-		for n := len(end) - 1; n >= max(6, len(end)-maxBehind) && (bytes.IndexByte(end, '@') >= 0 || digit(end[0]) || end[0] == '+'); n-- {
-			all.add(string(end[:n]))
-			all.add("\n\x01\n")
+		// Any of its bytes can be a blank.
+		for n := 1; n <= maxBehind && n < len(run); n++ {
+			end := run[max(0, len(run)-n-overlapRun) : len(run)-n]
+			end = end[bytes.LastIndexAny(end, " \t\r\n")+1:]
+			if len(end) >= 6 && (bytes.IndexByte(end, '@') >= 0 || digit(end[0]) || end[0] == '+') {
+				all.add(string(end))
+				all.add("\n\x01\n")
+			}
 		}
 	}
 	const longest = 4 << 10
