@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,6 +193,7 @@ func (k clientImportCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return inFile(k.File, err)
 		}
+		rep.Notes = append(rep.Notes, s.nations(rows)...)
 		return p.printReport(rep, k.DryRun)
 	})
 }
@@ -211,6 +214,23 @@ func (s session) practitioners(rows []store.ClientRow) error {
 		return wrong
 	}
 	return nil
+}
+
+// nations names the clients whose nation no crisis line knows, though their country has lines
+// for nations: a nation in another spelling ("Cymru") gets the lines of none.
+func (s session) nations(rows []store.ClientRow) []string {
+	var out []string
+	for i, r := range rows {
+		known := map[string]bool{s.snap.Org.Nation: true, "": true}
+		for _, l := range s.snap.Crisis[strings.ToUpper(r.Country)].Lines {
+			known[l.Nation], known[l.NotNation] = true, true
+		}
+		if len(known) > 2 && !slices.ContainsFunc(slices.Collect(maps.Keys(known)), func(n string) bool { return strings.EqualFold(n, r.Nation) }) {
+			delete(known, "")
+			out = append(out, fmt.Sprintf("row %d: the crisis lines of %s know no nation %q, only %s", i+2, r.Country, r.Nation, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+		}
+	}
+	return out
 }
 
 // printReport says what an import did.
