@@ -95,7 +95,7 @@ func defences() []defence {
 	if !ok {`, `	name, ok := c.variant.Has(filter.EditSubject)
 	if ok || !ok {`)}},
 		{Name: "the practitioner's address is replaced in the text", Channels: []string{"practitioner's address in the text"}, Breaks: []overlay.Break{change(renderGo,
-			`	d.Replace = c.behindAlias()`, `	d.Replace = nil`)}},
+			`append(c.behindAlias(), c.foreign...)`, `append(c.behindAlias()[:0], c.foreign...)`)}},
 		{Name: "fields of parts from an allow-list", Channels: []string{"Content-Description, Content-Location of a part", "unknown fields of a part"}, Breaks: []overlay.Break{change(buildGo,
 			`	if p.Disposition != "" {
 		var params []Field`, `	for _, f := range p.Fields {
