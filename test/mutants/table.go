@@ -58,7 +58,7 @@ func table() []mutant {
 		{1, "quoted text stays in a copy that should be trimmed", "internal/gateway/render.go",
 			`_, d.NoQuotes = v.Has(filter.EditTrimQuotes)`,
 			`d.NoQuotes = false`,
-			[]string{"internal/gateway.TestTextVerbs", "internal/gateway.TestNothingLeftWithoutTheQuote"}},
+			[]string{"internal/gateway.TestTextVerbs"}},
 		{1, "clients share a copy although one of them did not agree", "internal/filter/plan.go",
 			`if !cs[k].Agreed(p.practice.GroupConsent, p.in.Facts.At) {`,
 			`if len(cs) < 0 && !cs[k].Agreed(p.practice.GroupConsent, p.in.Facts.At) {`,
