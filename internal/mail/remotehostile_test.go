@@ -43,7 +43,7 @@ func TestHostileRemote(t *testing.T) {
 	var mu sync.Mutex
 	var names, pages []string
 	asked := map[string]bool{}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		n := -1
 		switch _, err := fmt.Sscanf(r.URL.Path, "/page/%d", &n); {
@@ -59,8 +59,7 @@ func TestHostileRemote(t *testing.T) {
 			mu.Unlock()
 		}
 	}))
-	defer srv.Close()
-	host := strings.TrimPrefix(srv.URL, "http://")
+	host := srv.Listener.Addr().String()
 	for name, in := range hostileRemote() {
 		n := len(pages)
 		before, after := fmt.Sprintf(in, n), fmt.Sprintf(in, n+1)
@@ -74,6 +73,8 @@ func TestHostileRemote(t *testing.T) {
 		names = append(names, name, name)
 		pages = append(pages, strings.ReplaceAll(before, "t.example", host), strings.ReplaceAll(after, "t.example", host))
 	}
+	srv.Start() // the pages are whole now
+	defer srv.Close()
 	cmd := exec.CommandContext(t.Context(), peerChromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--timeout=4000", "--virtual-time-budget=4000",
 		"--user-data-dir="+t.TempDir(), "--dump-dom", srv.URL+"/all")
 	if out, err := cmd.CombinedOutput(); err != nil {
