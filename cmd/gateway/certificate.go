@@ -27,7 +27,8 @@ func certificate(c Config, now time.Time) (cert tls.Certificate, warning string,
 	if c.TLS.Cert != "" {
 		cert, err = tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
 		if err != nil {
-			return cert, "", &configError{fmt.Errorf("tls: the certificate cannot be used: %w", err)}
+			return cert, "", &configError{problems{{Code: codeCertificate, File: c.TLS.Cert, Text: "tls.cert and tls.key are no certificate and its key",
+				Fix: "both must be PEM files that the program's account may read, and belong together"}}}
 		}
 		return cert, "", nil
 	}

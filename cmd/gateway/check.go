@@ -38,10 +38,6 @@ func (k checkCmd) Run(p *program) error {
 			found = append(found, ps...)
 			return nil
 		}
-		if _, ok := errors.AsType[*configError](err); ok {
-			found = append(found, problem{File: "gateway.yaml", Text: err.Error()})
-			return nil
-		}
 		return err
 	}
 	need := needNothing

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plaincover/plaincover/internal/policy"
 )
 
 // The doc comments of Config and of the structs in it are the reference of gateway.yaml:
@@ -184,25 +186,26 @@ func loadConfig(path string, named bool, environ []string, need configNeed) (Con
 		ps       problems
 		warnings []string
 	)
+	at := places{file: path}
 	dir := "."
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		ps, warnings = decodeYAML(path, data, &c)
+		at, ps, warnings = decodeYAML(path, data, &c)
 		dir = filepath.Dir(path)
 	case errors.Is(err, fs.ErrNotExist) && !named:
 	case errors.Is(err, fs.ErrNotExist):
 		c.resolvePaths(dir)
-		return c, nil, &configError{problems{{File: path, Text: "no such file", Fix: fmt.Sprintf("copy gateway.sample.yaml to %s, or name another with --config", path)}}}
+		return c, nil, &configError{problems{{Code: codeNoConfig, File: path, Text: "no such file", Fix: fmt.Sprintf("copy gateway.sample.yaml to %s, or name another with --config", path)}}}
 	default:
-		return c, nil, &configError{fmt.Errorf("%s cannot be read: %w", path, errors.Unwrap(err))}
+		return c, nil, &configError{problems{{Code: codeNoConfig, File: path, Text: "this file cannot be read", Fix: "check that it is a file, and that the program's account may read it"}}}
 	}
 	c.resolvePaths(dir)
-	envProblems, envWarnings := decodeEnv(environ, &c)
+	envProblems, envWarnings := decodeEnv(environ, &c, at)
 	ps = append(ps, envProblems...)
 	warnings = append(warnings, envWarnings...)
 	if len(ps) == 0 {
-		ps = c.validate(path, need)
+		ps = c.validate(at, need)
 	}
 	if len(ps) > 0 {
 		return c, nil, &configError{ps}
@@ -224,33 +227,33 @@ func (c *Config) resolvePaths(dir string) {
 }
 
 // validate returns every problem, each with the key's path.
-func (c *Config) validate(file string, need configNeed) problems {
+func (c *Config) validate(at places, need configNeed) problems {
 	var ps problems
-	bad := func(key, text, fix string) {
-		ps = append(ps, problem{File: file, Text: key + ": " + text, Fix: fix})
+	bad := func(code policy.Code, key, text, fix string) {
+		ps = append(ps, at.problem(code, key, text, fix))
 	}
 	if c.Database != "" {
-		bad("database", "this version keeps everything in SQLite in data; it does not have another database yet", `leave it empty: database: ""`)
+		bad(codeLater, "database", "this version keeps everything in SQLite in data; it does not have another database yet", `leave it empty: database: ""`)
 	}
 	if c.Hostname == "" || strings.ContainsAny(c.Hostname, " \t\r\n@<>()") {
-		bad("hostname", fmt.Sprintf("%q is not a host name", c.Hostname), "hostname: mail.willowhouse.example")
+		bad(codeHostname, "hostname", fmt.Sprintf("%q is not a host name", c.Hostname), "hostname: mail.willowhouse.example")
 	}
 	if c.Data == "" {
-		bad("data", "is empty", "data: ./data")
+		bad(codePath, "data", "is empty", "data: ./data")
 	}
 	if c.Policies == "" {
-		bad("policies", "is empty", "policies: ./policies")
+		bad(codePath, "policies", "is empty", "policies: ./policies")
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		bad("tls", "cert and key go together", "give both, or neither for a self-signed certificate in data")
+		bad(codeCertificate, "tls", "cert and key go together", "give both, or neither for a self-signed certificate in data")
 	}
 	for i, l := range c.Listen {
 		key := fmt.Sprintf("listen[%d]", i)
 		if _, _, err := net.SplitHostPort(l.Address); err != nil {
-			bad(key+".address", fmt.Sprintf("%q is not a host and port", l.Address), `address: "127.0.0.1:1587"`)
+			bad(codeListen, key+".address", fmt.Sprintf("%q is not a host and port", l.Address), `address: "127.0.0.1:1587"`)
 		}
 		if l.TLS != "starttls" && l.TLS != "implicit" {
-			bad(key+".tls", fmt.Sprintf("%q is neither starttls nor implicit", l.TLS), "nobody signs in without TLS: use starttls or implicit")
+			bad(codeListen, key+".tls", fmt.Sprintf("%q is neither starttls nor implicit", l.TLS), "nobody signs in without TLS: use starttls or implicit")
 		}
 	}
 	for _, n := range []struct {
@@ -258,51 +261,51 @@ func (c *Config) validate(file string, need configNeed) problems {
 		v   int64
 	}{{"message_bytes", int64(c.Limits.MessageBytes)}, {"recipients", int64(c.Limits.Recipients)}, {"connections", int64(c.Limits.Connections)}, {"connections_per_ip", int64(c.Limits.ConnectionsPerIP)}} {
 		if n.v < 1 {
-			bad("limits."+n.key, "must be at least 1", "leave it out for the default")
+			bad(codeLimit, "limits."+n.key, "must be at least 1", "leave it out for the default")
 		}
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
-		bad("log.level", fmt.Sprintf("%q is not a level", c.Log.Level), "debug, info, warn or error")
+		bad(codeLog, "log.level", fmt.Sprintf("%q is not a level", c.Log.Level), "debug, info, warn or error")
 	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
-		bad("log.format", fmt.Sprintf("%q is not a format", c.Log.Format), "json or text")
+		bad(codeLog, "log.format", fmt.Sprintf("%q is not a format", c.Log.Format), "json or text")
 	}
 	if need == needService {
 		if len(c.Listen) == 0 {
-			bad("listen", "is empty: nobody could submit mail", `listen: [{address: "127.0.0.1:1587", tls: starttls}]`)
+			bad(codeListen, "listen", "is empty: nobody could submit mail", `listen: [{address: "127.0.0.1:1587", tls: starttls}]`)
 		}
 		if c.Smarthost.URL == "" {
-			bad("smarthost.url", "is empty: mail could not leave", `url: "smtp://mail.provider.example:587"`)
+			bad(codeSmarthost, "smarthost.url", "is empty: mail could not leave", `url: "smtp://mail.provider.example:587"`)
 		}
 	}
-	return append(ps, c.validateSmarthost(file)...)
+	return append(ps, c.validateSmarthost(at)...)
 }
 
-func (c *Config) validateSmarthost(file string) problems {
+func (c *Config) validateSmarthost(at places) problems {
 	s := c.Smarthost
 	var ps problems
-	bad := func(key, text, fix string) {
-		ps = append(ps, problem{File: file, Text: "smarthost." + key + ": " + text, Fix: fix})
+	bad := func(code policy.Code, key, text, fix string) {
+		ps = append(ps, at.problem(code, "smarthost."+key, text, fix))
 	}
 	if !slices.Contains([]string{"required", "opportunistic", "none"}, s.TLS) {
-		bad("tls", fmt.Sprintf("%q is not a mode", s.TLS), "required, opportunistic, or none (loopback only)")
+		bad(codeSmarthostTLS, "tls", fmt.Sprintf("%q is not a mode", s.TLS), "required, opportunistic, or none (loopback only)")
 	}
 	if s.URL == "" {
 		return ps
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		bad("url", "is not smtp://host:port or smtps://host:port", `url: "smtp://mail.provider.example:587"`)
+		bad(codeSmarthost, "url", "is not smtp://host:port or smtps://host:port", `url: "smtp://mail.provider.example:587"`)
 		return ps
 	}
 	if u.User != nil {
-		bad("url", "must not hold a user name or password: it is shown in messages", "use username and password_file")
+		bad(codeSmarthost, "url", "must not hold a user name or password: it is shown in messages", "use username and password_file")
 	}
 	if s.TLS == "none" && !isLoopback(u.Hostname()) {
-		bad("tls", fmt.Sprintf("none is for loopback only, and %s is not", u.Hostname()), "tls: required")
+		bad(codeSmarthostTLS, "tls", fmt.Sprintf("none is for loopback only, and %s is not", u.Hostname()), "tls: required")
 	}
 	if (s.Username == "") != (s.PasswordFile == "") {
-		bad("username", "and password_file go together", "give both, or neither")
+		bad(codeSmarthostKey, "username", "and password_file go together", "give both, or neither")
 	}
 	return ps
 }
@@ -324,11 +327,11 @@ func (c *Config) smarthostPassword() (string, error) {
 	}
 	b, err := os.ReadFile(c.Smarthost.PasswordFile)
 	if err != nil {
-		return "", &configError{fmt.Errorf("smarthost.password_file cannot be read: %w", err)}
+		return "", &configError{problems{{Code: codeSmarthostKey, File: c.Smarthost.PasswordFile, Text: "smarthost.password_file cannot be read", Fix: "check that the file is there, and that the program's account may read it"}}}
 	}
 	p := strings.TrimRight(string(b), "\r\n")
 	if p == "" {
-		return "", &configError{errors.New("smarthost.password_file is empty")}
+		return "", &configError{problems{{Code: codeSmarthostKey, File: c.Smarthost.PasswordFile, Text: "smarthost.password_file is empty", Fix: "write the password into this file, and nothing else"}}}
 	}
 	return p, nil
 }

@@ -149,7 +149,7 @@ func TestBadConfigurations(t *testing.T) {
 		want []string
 	}{
 		"unknown key with its place": {"hostname: a.example\nsmarthots: {}\n", nil,
-			[]string{"gateway.yaml:2:1: unknown key \"smarthots\"\n    2 | smarthots: {}\n      | ^^^^^^^^^ did you mean \"smarthost\"?"}},
+			[]string{"gateway.yaml:2:1: unknown key \"smarthots\" [G002]\n    2 | smarthots: {}\n      | ^^^^^^^^^ did you mean \"smarthost\"?"}},
 		"unknown key deep down":       {"smarthost:\n  urll: x\n", nil, []string{`gateway.yaml:2:3: unknown key "smarthost.urll"`, `did you mean "url"?`}},
 		"two mistakes at once":        {"nope: 1\nlimits: {recipients: many}\n", nil, []string{`unknown key "nope"`, `2:22: limits.recipients: "many" is not a whole number`}},
 		"a key twice":                 {"hostname: a\nhostname: b\n", nil, []string{":2:"}},
@@ -188,7 +188,7 @@ func TestBadConfigurations(t *testing.T) {
 					t.Errorf("want %q in:\n%v", w, err)
 				}
 			}
-			if strings.Contains(err.Error(), "secret") {
+			if strings.Contains(err.Error(), "u:secret") {
 				t.Errorf("shows the password: %v", err)
 			}
 		})
@@ -258,14 +258,14 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := defaultConfig()
-		ps, _ := decodeYAML("gateway.yaml", b, &c)
+		at, ps, _ := decodeYAML("gateway.yaml", b, &c)
 		for _, p := range ps {
-			if p.Text == "" || p.Error() == "" {
+			if p.Text == "" || p.Error() == "" || p.Code == "" {
 				t.Errorf("a problem without a text: %+v", p)
 			}
 		}
 		if len(ps) == 0 {
-			_ = c.validate("gateway.yaml", needService)
+			_ = c.validate(at, needService)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func (p *program) configuration(need configNeed) (Config, error) {
 // nothing runs on weaker ones.
 func policies(dir string) (*policy.Snapshot, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, &configError{problems{{File: dir, Text: "there is no such directory of policies", Fix: "name it with --policies, or as policies in gateway.yaml"}}}
+		return nil, &configError{problems{{Code: codeNoPolicies, File: dir, Text: "there is no such directory of policies", Fix: "name it with --policies, or as policies in gateway.yaml"}}}
 	}
 	snap, err := policy.Load(os.DirFS(dir))
 	if ps, ok := errors.AsType[policy.Problems](err); ok {
@@ -54,7 +54,7 @@ func checkRegion(c Config, snap *policy.Snapshot) error {
 	if r == "" || len(snap.Org.Regions) == 0 || slices.Contains(snap.Org.Regions, r) {
 		return nil
 	}
-	return &configError{problems{{File: "gateway.yaml", Text: fmt.Sprintf("smarthost.region: %q is not one of regions.allowed in organisation.yaml (%s)", r, strings.Join(snap.Org.Regions, ", ")),
+	return &configError{problems{{Code: codeRegion, File: "gateway.yaml", Text: fmt.Sprintf("smarthost.region: %q is not one of regions.allowed in organisation.yaml (%s)", r, strings.Join(snap.Org.Regions, ", ")),
 		Fix: "use a smarthost in an allowed region (S56)"}}}
 }
 

@@ -226,7 +226,8 @@ func smarthostConfig(c Config) (relay.Config, error) {
 	}
 	if c.Smarthost.CAFile != "" {
 		if r.RootCAs, err = certPool(c.Smarthost.CAFile); err != nil {
-			return r, &configError{fmt.Errorf("smarthost.ca_file: %w", err)}
+			return r, &configError{problems{{Code: codeCertificate, File: c.Smarthost.CAFile, Text: "smarthost.ca_file holds no certificate of an authority",
+				Fix: "name a PEM file that the program's account may read, or leave it empty for the system's authorities"}}}
 		}
 	}
 	return r, nil

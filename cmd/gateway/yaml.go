@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -24,78 +25,68 @@ func later() map[string]string {
 	}
 }
 
-// decodeYAML reads a configuration file into c and returns every problem in it.
-// The warnings are about keys that ask for something that may safely be absent.
-func decodeYAML(file string, data []byte, c *Config) (problems, []string) {
-	d := decoder{file: file, lines: strings.Split(string(data), "\n")}
-	var doc yaml.Node
-	if err := yaml.Load(data, &doc); err != nil {
-		if le, ok := errors.AsType[*yaml.LoadError](err); ok {
-			d.syntax(le)
-		} else if les, ok := errors.AsType[*yaml.LoadErrors](err); ok {
-			for _, le := range les.Errors {
-				d.syntax(le)
-			}
-		} else if strings.TrimSpace(stripComments(string(data))) != "" {
-			d.add(1, 1, 1, "is not YAML: "+err.Error(), "")
-		}
-		return d.problems, nil
-	}
-	if len(doc.Content) == 0 {
-		return nil, nil
-	}
-	d.value("", doc.Content[0], reflect.ValueOf(c).Elem())
-	return d.problems, d.warnings
+// places is where each key of a configuration file stands.
+type places struct {
+	file string
+	data []byte
+	at   map[string]*yaml.Node // by path: smarthost.url, listen[0].tls
 }
 
-// syntax reports a line that is not YAML; the tab key is the usual cause.
-func (d *decoder) syntax(le *yaml.LoadError) {
-	line := min(le.Mark.Line, len(d.lines))
-	for line > 1 && strings.TrimSpace(d.lines[line-1]) == "" {
-		line-- // the end of the file, or the lines before it, say nothing
+// problem is one with the value of a key, at its place if the file has the key.
+func (p places) problem(code policy.Code, key, text, fix string) problem {
+	if n := p.at[key]; n != nil {
+		return policy.ProblemAt(code, p.file, p.data, n.Line, n.Column, width(n), key+": "+text, fix)
 	}
-	if line >= 1 && line <= len(d.lines) {
-		text := d.lines[line-1]
-		if tab := strings.IndexByte(text[:len(text)-len(strings.TrimLeft(text, " \t"))], '\t'); tab >= 0 {
-			d.add(line, tab+1, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
-			return
-		}
-	}
-	d.add(line, le.Mark.Column, 1, "is not YAML: "+le.Message, "look at the spaces in front, the quotation marks and the brackets of this line and of the one before")
+	return problem{Code: code, File: p.file, Text: key + ": " + text, Fix: fix}
 }
 
-func stripComments(s string) string {
-	var out []string
-	for line := range strings.Lines(s) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
-			out = append(out, line)
+// without forgets the place of a key whose value does not come from the file.
+func (p places) without(variable string) {
+	for path := range p.at {
+		name := "GATEWAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+		if name == variable || strings.HasPrefix(name, variable+"[") {
+			delete(p.at, path)
 		}
 	}
-	return strings.Join(out, "")
+}
+
+func width(n *yaml.Node) int {
+	if n.Kind != yaml.ScalarNode {
+		return 1
+	}
+	w := utf8.RuneCountInString(n.Value)
+	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		w += 2
+	}
+	return w
+}
+
+// decodeYAML reads a configuration file into c and returns every problem in it, and where its
+// keys stand. The warnings are about keys that ask for something that may safely be absent.
+func decodeYAML(file string, data []byte, c *Config) (places, problems, []string) {
+	at := places{file, data, map[string]*yaml.Node{}}
+	root, ps := policy.YAML(file, data)
+	if len(ps) > 0 || root == nil {
+		return at, ps, nil
+	}
+	d := decoder{places: at}
+	d.value("", root, reflect.ValueOf(c).Elem())
+	return at, d.problems, d.warnings
 }
 
 // decoder walks a YAML tree along a struct, so that each problem has its place.
 type decoder struct {
-	file     string
-	lines    []string
+	places
 	problems problems
 	warnings []string
 }
 
-func (d *decoder) add(line, col, width int, text, hint string) {
-	p := problem{File: d.file, Line: line, Col: col, Text: text, Fix: hint}
-	if line >= 1 && line <= len(d.lines) {
-		p.Excerpt = fmt.Sprintf("%5d | %s\n      | %s%s", line, strings.ReplaceAll(strings.TrimRight(d.lines[line-1], "\r"), "\t", " "),
-			strings.Repeat(" ", max(0, col-1)), strings.Repeat("^", max(1, width)))
-	}
-	d.problems = append(d.problems, p)
+func (d *decoder) add(code policy.Code, n *yaml.Node, text, hint string) {
+	d.problems = append(d.problems, policy.ProblemAt(code, d.file, d.data, n.Line, n.Column, width(n), text, hint))
 }
 
 func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
-	if n.Kind == yaml.AliasNode {
-		d.add(n.Line, n.Column, 1, path+": write the value out; aliases are not used here", "")
-		return
-	}
+	d.at[path] = n
 	switch v.Kind() {
 	case reflect.Struct:
 		d.mapping(path, n, v)
@@ -103,11 +94,11 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		d.sequence(path, n, v)
 	default:
 		if n.Kind != yaml.ScalarNode {
-			d.add(n.Line, n.Column, 1, path+" takes one value", "")
+			d.add(codeForm, n, path+" takes one value", "write it without brackets")
 			return
 		}
 		if err := setScalar(v, n.Value); err != nil {
-			d.add(n.Line, n.Column, len(n.Value), path+": "+err.Error(), "")
+			d.add(codeForm, n, path+": "+err.Error(), fixForm(v))
 		}
 	}
 }
@@ -117,7 +108,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		d.add(n.Line, n.Column, 1, strings.TrimPrefix(path+" takes keys and values", " "), "")
+		d.add(codeForm, n, strings.TrimPrefix(path+" takes keys and values", " "), "write: key, colon, space, value, one a line")
 		return
 	}
 	fields := map[string]int{}
@@ -132,7 +123,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		k, val := n.Content[i], n.Content[i+1]
 		full := strings.TrimPrefix(path+"."+k.Value, ".")
 		if seen[k.Value] {
-			d.add(k.Line, k.Column, len(k.Value), fmt.Sprintf("%q stands twice", full), "")
+			d.add(codeKey, k, fmt.Sprintf("%q stands twice", full), "keep one")
 			continue
 		}
 		seen[k.Value] = true
@@ -148,25 +139,25 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 			if (val.Kind == yaml.SequenceNode && len(val.Content) == 0) || val.Tag == "!!null" {
 				continue // dkim: [] asks for nothing
 			}
-			d.add(k.Line, k.Column, len(k.Value), fmt.Sprintf("%s: this version does not have %s", full, what), "remove it")
+			d.add(codeLater, k, fmt.Sprintf("%s: this version does not have %s", full, what), "remove it")
 			continue
 		}
-		hint := ""
+		hint := "known here: " + strings.Join(known, ", ")
 		if near := policy.Nearest(k.Value, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		d.add(k.Line, k.Column, len(k.Value), fmt.Sprintf("unknown key %q", full), hint)
+		d.add(codeKey, k, fmt.Sprintf("unknown key %q", full), hint)
 	}
 }
 
 func (d *decoder) sequence(path string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		d.add(n.Line, n.Column, 1, path+" takes a list", "")
+		d.add(codeForm, n, path+" takes a list", "write each entry on a line of its own with - in front")
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.value(path, item, out.Index(i))
+		d.value(fmt.Sprintf("%s[%d]", path, i), item, out.Index(i))
 	}
 	v.Set(out)
 }
@@ -186,15 +177,23 @@ func setScalar(v reflect.Value, text string) error {
 		}
 		v.SetInt(int64(n))
 	default:
-		return fmt.Errorf("cannot hold a %s", v.Kind())
+		return errors.New("takes no single value")
 	}
 	return nil
+}
+
+// fixForm says how the value of that leaf of Config is written.
+func fixForm(v reflect.Value) string {
+	if v.Kind() == reflect.Int {
+		return "write digits only"
+	}
+	return "write a number and a unit: 35MB"
 }
 
 // decodeEnv takes GATEWAY_* values. An unknown one is only a warning, because container
 // platforms set names such as GATEWAY_SERVICE_HOST themselves, and every default is the
 // safe value.
-func decodeEnv(environ []string, c *Config) (problems, []string) {
+func decodeEnv(environ []string, c *Config, at places) (problems, []string) {
 	leaves := map[string]reflect.Value{}
 	collect("GATEWAY", reflect.ValueOf(c).Elem(), leaves)
 	var names []string
@@ -219,19 +218,20 @@ func decodeEnv(environ []string, c *Config) (problems, []string) {
 			warnings = append(warnings, w)
 			continue
 		}
+		at.without(name)
 		if v.Kind() == reflect.Slice {
-			d := decoder{file: name, lines: strings.Split(text, "\n")}
-			var doc yaml.Node
-			if err := yaml.Load([]byte(text), &doc); err != nil || len(doc.Content) == 0 {
-				ps = append(ps, problem{File: "environment", Text: name + " is not a list", Fix: `[{address: "127.0.0.1:1587", tls: starttls}]`})
+			d := decoder{places: places{name, []byte(text), map[string]*yaml.Node{}}}
+			root, bad := policy.YAML(name, d.data)
+			if len(bad) > 0 || root == nil {
+				ps = append(ps, problem{Code: codeEnvironment, File: "environment", Text: name + " is not a list", Fix: `[{address: "127.0.0.1:1587", tls: starttls}]`})
 				continue
 			}
-			d.value(name, doc.Content[0], v)
+			d.value(name, root, v)
 			ps = append(ps, d.problems...)
 			continue
 		}
 		if err := setScalar(v, text); err != nil {
-			ps = append(ps, problem{File: "environment", Text: name + ": " + err.Error()})
+			ps = append(ps, problem{Code: codeEnvironment, File: "environment", Text: name + ": " + err.Error(), Fix: fixForm(v)})
 		}
 	}
 	return ps, warnings

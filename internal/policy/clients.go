@@ -104,7 +104,7 @@ func (l *loader) consents(v value) {
 		purpose, ok := key.name("a purpose of consent")
 		if !ok || val.isNull() {
 			if ok {
-				key.report("%s has no value", "write what this consent needs", quote(purpose))
+				key.report(codeNoValue, "%s has no value", "write what this consent needs", quote(purpose))
 			}
 			continue
 		}

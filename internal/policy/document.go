@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -42,28 +43,25 @@ func (l *loader) read(name string) (*document, []byte, bool) {
 	d := &document{l: l, name: name, free: map[*yaml.Node]bool{}}
 	f, err := l.fsys.Open(name)
 	if err != nil {
-		d.report(0, 0, 0, "this file cannot be opened", fixOpen(err))
+		d.report(codeFileUnread, 0, 0, 0, "this file cannot be opened", fixOpen(err))
 		return d, nil, false
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		d.report(0, 0, 0, "this is not a file", "put the policy file in its place")
+		d.report(codeFileUnread, 0, 0, 0, "this is not a file", "put the policy file in its place")
 		return d, nil, false
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
-		d.report(0, 0, 0, "this file cannot be read", "check the disk, or restore the file from a copy")
+		d.report(codeFileUnread, 0, 0, 0, "this file cannot be read", "check the disk, or restore the file from a copy")
 		return d, nil, false
 	}
 	if len(b) > maxFileBytes {
-		d.report(0, 0, 0, "this file is larger than 1 MB", "policy files are small: check that this is the right file")
+		d.tooLarge()
 		return d, nil, false
 	}
 	l.sources[name] = b
-	d.lines = strings.Split(strings.TrimPrefix(string(b), "\ufeff"), "\n")
-	for i := range d.lines {
-		d.lines[i] = strings.TrimSuffix(d.lines[i], "\r")
-	}
+	d.lines = splitLines(b)
 	return d, b, d.checkCharacters()
 }
 
@@ -89,13 +87,13 @@ func (d *document) checkCharacters() bool {
 				}
 				rest = rest[n:]
 			}
-			d.report(i+1, col, 1, "this character is not UTF-8", "save the file again with the encoding UTF-8")
+			d.report(codeNotUTF8, i+1, col, 1, "this character is not UTF-8", "save the file again with the encoding UTF-8")
 			return false
 		}
 		for j, r := range []rune(line) {
 			if (r < ' ' && r != '\t') || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || r == 0xfeff ||
 				r == 0xad || r == 0x200b || r == 0x200e || r == 0x200f || r == 0x2060 || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-				d.report(i+1, j+1, 1, "there is an invisible character here", "delete it and type the line again")
+				d.report(codeInvisible, i+1, j+1, 1, "there is an invisible character here", "delete it and type the line again")
 				return false
 			}
 		}
@@ -109,43 +107,89 @@ func (l *loader) open(name string) (*document, bool) {
 	if !ok {
 		return d, false
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	var n yaml.Node
-	switch err := dec.Decode(&n); {
-	case errors.Is(err, io.EOF):
-		d.nothing()
-		return d, false
-	case err != nil:
-		d.syntax(err)
+	if d.root, ok = d.parse(b); !ok {
 		return d, false
 	}
-	var next yaml.Node
-	if err := dec.Decode(&next); !errors.Is(err, io.EOF) {
-		if err != nil {
-			d.syntax(err)
-			return d, false
-		}
-		line := max(next.Line, 1)
-		d.report(line, 1, len(d.line(line)), "a second document begins here", "a file holds one document: delete this line, or move what follows to its own file")
-		return d, false
-	}
-	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 {
-		d.nothing()
-		return d, false
-	}
-	d.root = value{d, n.Content[0]}
-	if !d.checkTree(d.root.n, 1) {
-		return d, false
-	}
-	if d.root.isNull() || (d.root.n.Kind != yaml.ScalarNode && len(d.root.n.Content) == 0) {
+	if !d.root.ok() {
 		d.nothing()
 		return d, false
 	}
 	return d, true
 }
 
+// parse reads the one YAML document of a file. A file that says nothing has no value.
+func (d *document) parse(b []byte) (value, bool) {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	var n yaml.Node
+	switch err := dec.Decode(&n); {
+	case errors.Is(err, io.EOF):
+		return value{}, true
+	case err != nil:
+		d.syntax(err)
+		return value{}, false
+	}
+	var next yaml.Node
+	if err := dec.Decode(&next); !errors.Is(err, io.EOF) {
+		if err != nil {
+			d.syntax(err)
+			return value{}, false
+		}
+		line := max(next.Line, 1)
+		d.report(codeTwoDocuments, line, 1, len(d.line(line)), "a second document begins here", "a file holds one document: delete this line, or move what follows to its own file")
+		return value{}, false
+	}
+	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 {
+		return value{}, true
+	}
+	root := value{d, n.Content[0]}
+	if !d.checkTree(root.n, 1) {
+		return value{}, false
+	}
+	if root.isNull() || (root.n.Kind != yaml.ScalarNode && len(root.n.Content) == 0) {
+		return value{}, true
+	}
+	return root, true
+}
+
+// YAML reads a file that is no policy file with the same care: what an editor may show
+// differently from how it is read is refused, and what is not YAML is explained in the same
+// words. The node is nil where the file says nothing.
+func YAML(name string, data []byte) (*yaml.Node, Problems) {
+	l := &loader{}
+	d := &document{l: l, name: name, lines: splitLines(data), free: map[*yaml.Node]bool{}}
+	if len(data) > maxFileBytes {
+		d.tooLarge()
+		return nil, l.problems
+	}
+	if !d.checkCharacters() {
+		return nil, l.problems
+	}
+	root, _ := d.parse(data)
+	return root.n, l.problems
+}
+
+// ProblemAt is a problem at a place of a file, with that line as its excerpt.
+func ProblemAt(code Code, file string, data []byte, line, col, width int, text, fix string) Problem {
+	d := &document{name: file, lines: splitLines(data)}
+	return d.problem(code, line, col, width, text, fix)
+}
+
+var urlPassword = regexp.MustCompile(`://[^/\s]*@`)
+
+func splitLines(b []byte) []string {
+	lines := strings.Split(strings.TrimPrefix(string(b), "\ufeff"), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSuffix(lines[i], "\r")
+	}
+	return lines
+}
+
+func (d *document) tooLarge() {
+	d.report(codeFileTooLarge, 0, 0, 0, "this file is larger than 1 MB", "such files are small: check that this is the right file")
+}
+
 func (d *document) nothing() {
-	d.report(0, 0, 0, "this file says nothing, which would remove all protection that it gives", "restore it from a copy, or write its keys again")
+	d.report(codeSaysNothing, 0, 0, 0, "this file says nothing, which would remove all protection that it gives", "restore it from a copy, or write its keys again")
 }
 
 // checkTree refuses anchors, references, tags and merges (each hides what a file says from
@@ -155,23 +199,23 @@ func (d *document) checkTree(n *yaml.Node, depth int) bool {
 	ok := true
 	switch {
 	case depth > maxDepth:
-		v.report("this is nested more than %d levels deep", "write it in fewer levels, or as several rules", maxDepth)
+		v.report(codeTooDeep, "this is nested more than %d levels deep", "write it in fewer levels, or as several rules", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode:
-		v.report("%s refers to another place of the file, which policy files do not do", "write the words out here; if it is text, put it in quotes", quote("*"+n.Value))
+		v.report(codeReference, "%s refers to another place of the file, which policy files do not do", "write the words out here; if it is text, put it in quotes", quote("*"+n.Value))
 		return false
 	case n.Anchor != "":
-		v.report("%s names a place to refer to, which policy files do not do", "leave it out; if it is text, put it in quotes", quote("&"+n.Anchor))
+		v.report(codeReference, "%s names a place to refer to, which policy files do not do", "leave it out; if it is text, put it in quotes", quote("&"+n.Anchor))
 		ok = false
 	case n.Style&yaml.TaggedStyle != 0:
-		v.report("%s sets a type by hand, which policy files do not do", "leave it out; if it is text, put it in quotes", quote(n.Tag))
+		v.report(codeTypeByHand, "%s sets a type by hand, which policy files do not do", "leave it out; if it is text, put it in quotes", quote(n.Tag))
 		ok = false
 	case n.Kind == yaml.ScalarNode && n.Style == 0 && n.Value != "" && curly([]rune(n.Value)[0]):
 		// It would be a part of the text: a rule for “[draft]” would never apply.
-		v.report("this text begins with a curly quotation mark", fixCurly)
+		v.report(codeCurlyQuote, "this text begins with a curly quotation mark", fixCurly)
 		ok = false
 	case n.Tag == "!!merge" && n.Style == 0:
-		v.report(`"<<" takes words from another place, which policy files do not do`, "write the words out here")
+		v.report(codeReference, `"<<" takes words from another place, which policy files do not do`, "write the words out here")
 		ok = false
 	}
 	for _, c := range n.Content {
@@ -196,15 +240,15 @@ func (d *document) syntax(err error) {
 		line--
 	}
 	if at, tab := d.tabBefore(line); tab > 0 {
-		d.report(at, tab, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
+		d.report(codeTab, at, tab, 1, "a tab stands where spaces are needed", "use spaces in front of a line, never the tab key")
 		return
 	}
 	if at, quoted := d.openQuote(line); at > 0 {
-		d.report(at, quoted, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
+		d.report(codeQuoteOpen, at, quoted, 1, "a quotation mark is opened and not closed", "close it at the end of the text")
 		return
 	}
 	if at, quoted := d.curlyQuote(line); at > 0 {
-		d.report(at, quoted, 1, "this text begins with a curly quotation mark", fixCurly)
+		d.report(codeCurlyQuote, at, quoted, 1, "this text begins with a curly quotation mark", fixCurly)
 		return
 	}
 	text := d.line(line)
@@ -215,19 +259,19 @@ func (d *document) syntax(err error) {
 	val = strings.TrimSpace(val)
 	switch {
 	case strings.HasPrefix(trimmed, "%"):
-		d.report(line, col, 1, "a line may not begin with %", "put the text in quotes")
+		d.report(codeFirstChar, line, col, 1, "a line may not begin with %", "put the text in quotes")
 	case hasKey && val != "" && strings.ContainsRune("@`%&*!|>", rune(val[0])):
-		d.report(line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
+		d.report(codeFirstChar, line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
 	case strings.Contains(text, `\`):
-		d.report(line, col, 1, `a backslash in double quotes means something else`, "use single quotes around this text")
+		d.report(codeBackslash, line, col, 1, `a backslash in double quotes means something else`, "use single quotes around this text")
 	case unbalanced(d.lines[:line]):
-		d.report(line, col, 1, "a bracket is opened and not closed before this place, or a comma is missing", "close it with ] or }, with commas between the words")
+		d.report(codeBracketOpen, line, col, 1, "a bracket is opened and not closed before this place, or a comma is missing", "close it with ] or }, with commas between the words")
 	case hasKey && !strings.HasPrefix(val, "[") && !strings.HasPrefix(val, "{") && strings.Contains(val, ": "):
-		d.report(line, col, 1, fmt.Sprintf("the text after %s holds a colon", quote(key)), "put the whole text in quotes")
+		d.report(codeColonInText, line, col, 1, fmt.Sprintf("the text after %s holds a colon", quote(key)), "put the whole text in quotes")
 	case !strings.Contains(trimmed, ":") && !strings.HasPrefix(strings.TrimSpace(text), "-"):
-		d.report(line, col, 1, "this line has no colon after its key", "write: key, colon, space, value")
+		d.report(codeNoColon, line, col, 1, "this line has no colon after its key", "write: key, colon, space, value")
 	default:
-		d.report(line, col, 1, "this line does not fit the lines above it", "begin it at the same column as the lines it belongs with, and check the line before")
+		d.report(codeDoesNotFit, line, col, 1, "this line does not fit the lines above it", "begin it at the same column as the lines it belongs with, and check the line before")
 	}
 }
 
@@ -324,27 +368,29 @@ func (d *document) line(n int) string {
 }
 
 // report adds a problem at a place of the file. Line 0 means the file as a whole.
-func (d *document) report(line, col, width int, text, fix string) {
+func (d *document) report(code Code, line, col, width int, text, fix string) {
 	d.problems++
 	switch {
 	case d.problems > maxProblems: // counted, no longer listed
 	case d.problems == maxProblems:
-		d.l.problems = append(d.l.problems, Problem{File: d.name, Line: len(d.lines), Col: 1, Text: "there is more wrong in this file", Fix: "mend what is listed first, and check again"})
+		d.l.problems = append(d.l.problems, Problem{Code: codeMoreProblems, File: d.name, Line: len(d.lines), Col: 1, Text: "there is more wrong in this file", Fix: "mend what is listed first, and check again"})
 	default:
-		d.l.problems = append(d.l.problems, d.problem(line, col, width, text, fix))
+		d.l.problems = append(d.l.problems, d.problem(code, line, col, width, text, fix))
 	}
 }
 
-func (d *document) problem(line, col, width int, text, fix string) Problem {
-	p := Problem{File: d.name, Line: line, Col: col, Text: text, Fix: fix}
-	if s := d.line(line); line > 0 && strings.TrimSpace(s) != "" {
+func (d *document) problem(code Code, line, col, width int, text, fix string) Problem {
+	p := Problem{Code: code, File: d.name, Line: line, Col: col, Text: text, Fix: fix}
+	// A password in a URL is nobody's to see, whatever else is wrong in its line.
+	s := urlPassword.ReplaceAllStringFunc(d.line(line), func(m string) string { return "://" + strings.Repeat("*", utf8.RuneCountInString(m)-4) + "@" })
+	if line > 0 && strings.TrimSpace(s) != "" {
 		p.Excerpt = excerpt(s, line, col, width)
 	}
 	return p
 }
 
-func (d *document) warn(line, col, width int, text, fix string) {
-	d.l.warnings = append(d.l.warnings, d.problem(line, col, width, text, fix))
+func (d *document) warn(code Code, line, col, width int, text, fix string) {
+	d.l.warnings = append(d.l.warnings, d.problem(code, line, col, width, text, fix))
 }
 
 // oneLine writes the value in one line, whatever its lines in the file; keys in order.
@@ -394,14 +440,16 @@ func (v value) width() int {
 }
 
 // report adds a problem at the value. Arguments fill text.
-func (v value) report(text, fix string, args ...any) {
+func (v value) report(code Code, text, fix string, args ...any) {
 	if len(args) > 0 {
 		text = fmt.Sprintf(text, args...)
 	}
-	v.d.report(v.n.Line, v.n.Column, v.width(), text, fix)
+	v.d.report(code, v.n.Line, v.n.Column, v.width(), text, fix)
 }
 
-func (v value) warn(text, fix string) { v.d.warn(v.n.Line, v.n.Column, v.width(), text, fix) }
+func (v value) warn(code Code, text, fix string) {
+	v.d.warn(code, v.n.Line, v.n.Column, v.width(), text, fix)
+}
 
 // free marks the value as a place where addresses and phone numbers may stand.
 func (v value) free() value {
@@ -420,7 +468,7 @@ type field struct {
 // that must be there. It reports whether the value is a set of keys at all.
 func (v value) keys(what string, fields ...field) bool {
 	if v.n.Kind != yaml.MappingNode {
-		v.report("%s must be a set of keys", "write it as keys with a colon each, one a line, or {key: value, key: value}", what)
+		v.report(codeNotKeys, "%s must be a set of keys", "write it as keys with a colon each, one a line, or {key: value, key: value}", what)
 		return false
 	}
 	if v.d.l.seen != nil {
@@ -437,7 +485,7 @@ func (v value) keys(what string, fields ...field) bool {
 			for j, f := range fields {
 				known[j] = f.key
 			}
-			key.report("unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
+			key.report(codeUnknownKey, "unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
 			had[Nearest(key.n.Value, known)] = true // it is meant: do not also ask for it
 			continue
 		}
@@ -446,14 +494,14 @@ func (v value) keys(what string, fields ...field) bool {
 			if fields[i].must {
 				fix = "write one after the colon: it must be there"
 			}
-			key.report("%s has no value", fix, quote(key.n.Value))
+			key.report(codeNoValue, "%s has no value", fix, quote(key.n.Value))
 			continue
 		}
 		fields[i].read(val)
 	}
 	for _, f := range fields {
 		if f.must && !had[f.key] {
-			v.report("%s has no %s", "add it: it must be there", what, quote(f.key))
+			v.report(codeKeyMissing, "%s has no %s", "add it: it must be there", what, quote(f.key))
 		}
 	}
 	return true
@@ -467,11 +515,11 @@ func (v value) pairs(what string) func(yield func(value, value) bool) {
 		for i := 0; i+1 < len(v.n.Content); i += 2 {
 			k, val := value{v.d, v.n.Content[i]}, value{v.d, v.n.Content[i+1]}
 			if k.n.Kind != yaml.ScalarNode || strings.TrimSpace(k.n.Value) == "" {
-				k.report("a key of %s must be one word", "write: key, colon, space, value", what)
+				k.report(codeKeyForm, "a key of %s must be one word", "write: key, colon, space, value", what)
 				continue
 			}
 			if line, again := first[k.n.Value]; again {
-				k.report("%s stands twice in %s", fmt.Sprintf("it is already on line %d: keep one", line), quote(k.n.Value), what)
+				k.report(codeKeyTwice, "%s stands twice in %s", fmt.Sprintf("it is already on line %d: keep one", line), quote(k.n.Value), what)
 				continue
 			}
 			first[k.n.Value] = k.n.Line
@@ -485,14 +533,14 @@ func (v value) pairs(what string) func(yield func(value, value) bool) {
 // list returns the entries of a list.
 func (v value) list(what string) []value {
 	if v.n.Kind != yaml.SequenceNode {
-		v.report("%s must be a list", "write it in square brackets: [one, two]", what)
+		v.report(codeNotList, "%s must be a list", "write it in square brackets: [one, two]", what)
 		return nil
 	}
 	out := make([]value, 0, len(v.n.Content))
 	for _, c := range v.n.Content {
 		e := value{v.d, c}
 		if e.isNull() {
-			e.report("an entry of %s is empty", "write it, or delete it", what)
+			e.report(codeEmpty, "an entry of %s is empty", "write it, or delete it", what)
 			continue
 		}
 		out = append(out, e)
@@ -504,7 +552,7 @@ func (v value) list(what string) []value {
 func (v value) filled(what string) []value {
 	out := v.list(what)
 	if v.n.Kind == yaml.SequenceNode && len(v.n.Content) == 0 {
-		v.report("%s is an empty list", "name at least one", what)
+		v.report(codeEmpty, "%s is an empty list", "name at least one", what)
 	}
 	return out
 }
@@ -520,11 +568,11 @@ func (v value) oneOrMore(what string) []value {
 // keysFree reports whether the value is a set of keys that the writer chooses.
 func (v value) keysFree(what string) bool {
 	if v.n.Kind != yaml.MappingNode {
-		v.report("%s must be a set of keys", "write it as keys with a colon each, one a line", what)
+		v.report(codeNotKeys, "%s must be a set of keys", "write it as keys with a colon each, one a line", what)
 		return false
 	}
 	if len(v.n.Content) == 0 {
-		v.report("%s says nothing", "write its keys, or delete it", what)
+		v.report(codeEmpty, "%s says nothing", "write its keys, or delete it", what)
 		return false
 	}
 	return true

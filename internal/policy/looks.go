@@ -21,7 +21,7 @@ func readSender(r *ruleReader, v value) (filter.Condition, bool) {
 				known = append(known, sys.ID)
 			}
 			if !slices.Contains(known, s) {
-				e.report("nobody in people.yaml has the id %s", didYouMean(s, known), quote(s))
+				e.report(codeNobody, "nobody in people.yaml has the id %s", didYouMean(s, known), quote(s))
 				ok = false
 			}
 		}
@@ -56,7 +56,7 @@ func (v value) size(what string) (int64, bool) {
 	factor := map[string]int64{"KB": 1000, "MB": 1_000_000}[unit]
 	n, err := strconv.Atoi(num)
 	if err != nil || factor == 0 || n < 0 || n > 99_999 || strconv.Itoa(n) != num {
-		v.report("%s must be a size such as 500 KB or 10 MB", "write a whole number, a space, and KB or MB", what)
+		v.report(codeSize, "%s must be a size such as 500 KB or 10 MB", "write a whole number, a space, and KB or MB", what)
 		return 0, false
 	}
 	return int64(n) * factor, true
@@ -130,7 +130,7 @@ func readOutside(r *ruleReader, v value) (filter.Condition, bool) {
 	w := r.l.s.Org.WorkingHours
 	if len(w.Days) == 0 {
 		if r.l.readable[fileOrganisation] {
-			v.report("organisation.yaml does not say when the working hours are", "add working_hours there, or take the rule out")
+			v.report(codeNoHours, "organisation.yaml does not say when the working hours are", "add working_hours there, or take the rule out")
 		}
 		return nil, false
 	}

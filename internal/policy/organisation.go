@@ -58,7 +58,7 @@ func (l *loader) organisation(v value) {
 	v.keys("organisation.yaml",
 		field{"version", true, func(v value) {
 			if n, ok := v.whole("version", 1, 1000); ok && n != 1 {
-				v.report("this program knows version 1 of the policy files", "write 1, or install the program that these files were written for")
+				v.report(codeVersion, "this program knows version 1 of the policy files", "write 1, or install the program that these files were written for")
 			}
 		}},
 		field{"organisation", true, func(v value) { l.organisationName(v) }},
@@ -66,7 +66,7 @@ func (l *loader) organisation(v value) {
 			for _, e := range v.free().filled("domains") {
 				if d, ok := e.domain("this"); ok {
 					if slices.Contains(o.Domains, d) {
-						e.report("this domain stands twice", "keep one")
+						e.report(codeEntryTwice, "this domain stands twice", "keep one")
 					}
 					o.Domains = append(o.Domains, d)
 				}
@@ -85,7 +85,7 @@ func (l *loader) organisation(v value) {
 				field{"phone", true, func(v value) {
 					if s, ok := v.text("phone"); ok {
 						if n := len(digits(s)); n < 3 || n > 15 || strings.Trim(s, "0123456789 +()-") != "" {
-							v.report("phone must be a phone number", "write it as people dial it, in quotes")
+							v.report(codePhone, "phone must be a phone number", "write it as people dial it, in quotes")
 						}
 						o.Phone = s
 					}
@@ -102,7 +102,7 @@ func (l *loader) organisation(v value) {
 		}},
 		field{"undo", false, func(v value) {
 			if d, ok := v.span("undo"); ok && d != 0 {
-				v.report("this version cannot wait before it sends, so nobody could undo", "write 0s until a version that can is installed")
+				v.report(codeNotBuilt, "this version cannot wait before it sends, so nobody could undo", "write 0s until a version that can is installed")
 			}
 		}},
 		field{"limits", false, func(v value) {
@@ -142,7 +142,7 @@ func (l *loader) organisationName(v value) {
 			if s, ok := v.text("timezone"); ok {
 				loc, err := time.LoadLocation(s)
 				if err != nil || s == "Local" {
-					v.report("no time zone is called %s", "write it as in Europe/London", quote(s))
+					v.report(codeTimeZone, "no time zone is called %s", "write it as in Europe/London", quote(s))
 					return
 				}
 				o.Timezone, l.s.loc = s, loc
@@ -166,7 +166,7 @@ func readWorkingHours(v value, w *WorkingHours) {
 		field{"to", true, func(v value) {
 			var ok bool
 			if w.To, ok = v.clock("to"); ok && (w.To.Hour*60+w.To.Minute) <= (w.From.Hour*60+w.From.Minute) {
-				v.report("working hours end before they begin", "write the earlier time as from and the later one as to")
+				v.report(codeHoursBackwards, "working hours end before they begin", "write the earlier time as from and the later one as to")
 			}
 		}},
 		field{"bank_holidays", false, func(v value) {
@@ -189,7 +189,7 @@ func (l *loader) heldMail(v value, h *HeldMail) {
 		field{"expires_after", true, func(v value) {
 			var ok bool
 			if h.ExpiresAfter, ok = v.span("expires_after"); ok && h.ExpiresAfter < time.Hour {
-				v.report("held mail must wait at least one hour for somebody to look at it", "write 1h or more; 3d is usual")
+				v.report(codeHeldTimes, "held mail must wait at least one hour for somebody to look at it", "write 1h or more; 3d is usual")
 			}
 		}},
 		field{"on_expiry", true, func(v value) { h.OnExpiry, _ = v.word("on_expiry", "refuse_and_tell_sender") }},
@@ -198,10 +198,10 @@ func (l *loader) heldMail(v value, h *HeldMail) {
 		return
 	}
 	if h.SecondPerson == "self_with_delay" && h.Delay == 0 {
-		v.report("self_with_delay needs a delay", "add delay: 15m")
+		v.report(codeHeldTimes, "self_with_delay needs a delay", "add delay: 15m")
 	}
 	if h.ExpiresAfter > 0 && h.RemindAfter >= h.ExpiresAfter {
-		v.report("the reminder would come after the mail has expired", "make remind_after shorter than expires_after")
+		v.report(codeHeldTimes, "the reminder would come after the mail has expired", "make remind_after shorter than expires_after")
 	}
 }
 

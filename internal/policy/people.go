@@ -72,7 +72,7 @@ func (l *loader) readPeople(v value) {
 			}
 		}
 		if n < 2 {
-			v.report("second_person: required needs two people who may release, and there are %s", "add release to may of a second person in people.yaml, or write self_with_delay", fmt.Sprint(n))
+			v.report(codeSecondPerson, "second_person: required needs two people who may release, and there are %s", "add release to may of a second person in people.yaml, or write self_with_delay", fmt.Sprint(n))
 		}
 	}
 }
@@ -130,9 +130,9 @@ func (l *loader) readPhones(v value) []string {
 		n := len(digits(s))
 		switch {
 		case n < 8 || n > 15 || strings.Trim(s, "0123456789 +()-") != "" || (s[0] != '+' && s[0] != '0'):
-			e.report("this must be a whole phone number", `write it with its area code, in quotes: "07700 900123" or "+44 7700 900123"`)
+			e.report(codePhone, "this must be a whole phone number", `write it with its area code, in quotes: "07700 900123" or "+44 7700 900123"`)
 		case l.s.Org.Phone != "" && filter.SamePhone(s, l.s.Org.Phone):
-			e.report("this is the practice's own number, which clients may see", "take it out here: contacts: phone: in organisation.yaml has it")
+			e.report(codePracticePhone, "this is the practice's own number, which clients may see", "take it out here: contacts: phone: in organisation.yaml has it")
 		default:
 			out = append(out, s)
 		}
@@ -149,7 +149,7 @@ func (l *loader) system(v value) {
 			for _, e := range v.list("may_use") {
 				id, ok := e.text("a person of may_use")
 				if _, known := l.s.people[id]; ok && !known && l.readable[filePeople] {
-					e.report("no person in people.yaml has the id %s", didYouMean(id, l.personIDs()), quote(id))
+					e.report(codeNobody, "no person in people.yaml has the id %s", didYouMean(id, l.personIDs()), quote(id))
 					continue
 				}
 				y.MayUse = append(y.MayUse, id)
@@ -188,10 +188,10 @@ func (l *loader) submitterID(v value) string {
 	_, system := l.s.systems[id]
 	switch {
 	case person || system:
-		v.report("the id %s is already taken", "give everybody an id of their own", quote(id))
+		v.report(codeIDTaken, "the id %s is already taken", "give everybody an id of their own", quote(id))
 		return ""
 	case id == RoleSafeguardingLead || id == RoleDataProtection:
-		v.report("%s is the name of a role", "use the person's own short name; organisation.yaml says who has the role", quote(id))
+		v.report(codeIDTaken, "%s is the name of a role", "use the person's own short name; organisation.yaml says who has the role", quote(id))
 		return ""
 	}
 	return id
@@ -203,11 +203,11 @@ func (l *loader) signIn(v value, id string) mail.Address {
 		return mail.Address{}
 	}
 	if other := l.s.bySignIn[a.Key()]; other != "" && other != id {
-		v.report("%s already signs in with this address", "everybody needs an address of their own to sign in with", quote(other))
+		v.report(codeSameSignIn, "%s already signs in with this address", "everybody needs an address of their own to sign in with", quote(other))
 		return mail.Address{}
 	}
 	if len(l.s.Org.Domains) > 0 && !slices.Contains(l.s.Org.Domains, a.Domain) {
-		v.warn("this address is not at one of the practice's own domains (organisation.yaml)", "use a work address (S12), or add the domain if it is yours")
+		v.warn(codeOtherDomain, "this address is not at one of the practice's own domains (organisation.yaml)", "use a work address (S12), or add the domain if it is yours")
 	}
 	return a
 }
@@ -217,7 +217,7 @@ func readMay(v value) []string {
 	for _, e := range v.list("may") {
 		w, ok := e.word("may", Permissions()...)
 		if ok && slices.Contains(out, w) {
-			e.report("%s stands twice", "keep one", quote(w))
+			e.report(codeEntryTwice, "%s stands twice", "keep one", quote(w))
 		} else if ok {
 			out = append(out, w)
 		}

@@ -144,7 +144,7 @@ func load(fsys fs.FS, seen func(what, key string, must bool)) (*Snapshot, error)
 func (l *loader) directory() {
 	entries, err := fs.ReadDir(l.fsys, ".")
 	if err != nil {
-		l.problems = append(l.problems, Problem{File: ".", Text: "the policies directory cannot be read", Fix: "check that it exists and that the program may read it"})
+		l.problems = append(l.problems, Problem{Code: codeFileUnread, File: ".", Text: "the policies directory cannot be read", Fix: "check that it exists and that the program may read it"})
 		return
 	}
 	for _, e := range entries {
@@ -153,18 +153,18 @@ func (l *loader) directory() {
 		switch {
 		case strings.HasPrefix(name, "."), e.IsDir() && !slices.Contains(mandatory(), name):
 		case name == fileSMS:
-			l.problems = append(l.problems, Problem{File: name, Text: "this version sends no texts, so it cannot keep the rules of this file",
+			l.problems = append(l.problems, Problem{Code: codeNotBuilt, File: name, Text: "this version sends no texts, so it cannot keep the rules of this file",
 				Fix: "take the file away until a version that sends texts is installed"})
 		case (ext == ".yaml" || ext == ".yml") && !slices.Contains(mandatory(), name):
 			fix := didYouMean(name, mandatory())
-			l.problems = append(l.problems, Problem{File: name, Text: "no policy file has this name, so nobody would read it", Fix: fix})
+			l.problems = append(l.problems, Problem{Code: codeFileName, File: name, Text: "no policy file has this name, so nobody would read it", Fix: fix})
 		}
 	}
 }
 
 func (l *loader) openMandatory(name string) (*document, bool) {
 	if _, err := fs.Stat(l.fsys, name); err != nil && fixOpen(err) == fixOpen(fs.ErrNotExist) {
-		l.problems = append(l.problems, Problem{File: name, Text: "this file is missing, which would remove all protection that it gives",
+		l.problems = append(l.problems, Problem{Code: codeFileMissing, File: name, Text: "this file is missing, which would remove all protection that it gives",
 			Fix: "restore it from a copy, or take the shipped one as a start"})
 		return nil, false
 	}
@@ -182,20 +182,20 @@ func (l *loader) crossCheck() {
 			continue
 		}
 		if _, known := l.s.people[v.n.Value]; !known {
-			v.report("no person in people.yaml has the id %s", didYouMean(v.n.Value, l.personIDs()), quote(v.n.Value))
+			v.report(codeNobody, "no person in people.yaml has the id %s", didYouMean(v.n.Value, l.personIDs()), quote(v.n.Value))
 		}
 	}
 	for _, v := range l.usesAlias {
 		for _, p := range l.s.People {
 			if p.MaySend() && p.Alias.IsZero() {
-				v.report("use_alias needs an address that clients see, and %s has none", "add clients_see: {name, address} to this person in people.yaml", quote(p.ID))
+				v.report(codeNoAlias, "use_alias needs an address that clients see, and %s has none", "add clients_see: {name, address} to this person in people.yaml", quote(p.ID))
 			}
 		}
 	}
 	for _, v := range l.usesLines {
 		if c := l.s.Org.Country; c != "" && l.s.Crisis != nil {
 			if _, ok := l.s.Crisis[c]; !ok {
-				v.report("crisis_signature needs the lines of the practice's own country, and crisis-lines.yaml has none for %s", "add the country to crisis-lines.yaml", quote(c))
+				v.report(codeNoLines, "crisis_signature needs the lines of the practice's own country, and crisis-lines.yaml has none for %s", "add the country to crisis-lines.yaml", quote(c))
 			}
 		}
 	}

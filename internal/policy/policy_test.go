@@ -300,7 +300,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		fsys fs.FS
 		want string
 	}{
-		"not allowed": {badFile{m, func() (fs.File, error) { return nil, fs.ErrPermission }}, "mail.yaml: this file cannot be opened\n   fix: the program may not read it"},
+		"not allowed": {badFile{m, func() (fs.File, error) { return nil, fs.ErrPermission }}, "mail.yaml: this file cannot be opened [P003]\n   fix: the program may not read it"},
 		"broken disk": {badFile{m, func() (fs.File, error) { return nil, errors.New("i/o error") }}, "mail.yaml: this file cannot be opened"},
 		"too large":   {large, "mail.yaml: this file is larger than 1 MB"},
 		"a directory": {dir, "mail.yaml: this is not a file"},

@@ -11,6 +11,7 @@ import (
 // Problem is one thing that is wrong, or questionable, in one place of the policy files. All
 // texts are for a practice manager: they name words of the files, never of the program.
 type Problem struct {
+	Code    Code   `json:"code"`
 	File    string `json:"file"`           // as in the policies directory: mail.yaml, tests/everyday.yaml
 	Line    int    `json:"line,omitempty"` // from 1; 0: the whole file
 	Col     int    `json:"col,omitempty"`  // in characters, from 1
@@ -27,6 +28,9 @@ func (p Problem) Error() string {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
 	}
 	b.WriteString(": " + p.Text)
+	if p.Code != "" {
+		b.WriteString(" [" + string(p.Code) + "]")
+	}
 	switch {
 	case p.Excerpt != "" && p.Fix != "":
 		b.WriteString("\n" + p.Excerpt + " " + p.Fix)

@@ -29,7 +29,7 @@ func (l *loader) readRules(v value) {
 			l.rule(e)
 		}
 		if v.n.Kind == yaml.SequenceNode && len(v.n.Content) == 0 {
-			v.report("there is no rule here, which would remove all protection", "restore the file from a copy")
+			v.report(codeNoRules, "there is no rule here, which would remove all protection", "restore the file from a copy")
 		}
 	}})
 }
@@ -69,7 +69,7 @@ func (l *loader) rule(v value) {
 		r.spec.About = filter.Safety
 	}
 	if modeSet && observe && r.spec.AlwaysEnforce {
-		modeAt.report("this rule is always enforced, so it cannot only observe", "delete mode: observe, or always_enforce: yes")
+		modeAt.report(codeAlwaysObserved, "this rule is always enforced, so it cannot only observe", "delete mode: observe, or always_enforce: yes")
 	}
 	r.spec.Observe = observe && !r.spec.AlwaysEnforce
 	r.checkTellSender(tellSender, doAt)
@@ -96,11 +96,11 @@ func (l *loader) ruleID(v value) string {
 		return ""
 	}
 	if line, again := l.ruleLines[id]; again {
-		v.report("the id %s stands twice", fmt.Sprintf("line %d already has it: every rule needs an id of its own", line), quote(id))
+		v.report(codeRuleTwice, "the id %s stands twice", fmt.Sprintf("line %d already has it: every rule needs an id of its own", line), quote(id))
 		return ""
 	}
 	if slices.Contains(builtinRules(), id) {
-		v.report("the id %s belongs to a check that is always made", "choose another", quote(id))
+		v.report(codeRuleBuiltIn, "the id %s belongs to a check that is always made", "choose another", quote(id))
 		return ""
 	}
 	l.ruleLines[id] = v.n.Line
@@ -114,7 +114,7 @@ func (r *ruleReader) checkTellSender(at, do value) {
 	}
 	kind, known := textKind(r.spec.TellSender)
 	if !known {
-		at.report("no text has the id %s", didYouMean(r.spec.TellSender, textIDs()), quote(r.spec.TellSender))
+		at.report(codeNoText, "no text has the id %s", didYouMean(r.spec.TellSender, textIDs()), quote(r.spec.TellSender))
 		return
 	}
 	holds, refuses := false, false
@@ -124,18 +124,18 @@ func (r *ruleReader) checkTellSender(at, do value) {
 	}
 	switch {
 	case refuses && kind != templates.KindRefused:
-		at.report("%s is not a text about refused mail", "choose one of "+strings.Join(textsOf(templates.KindRefused), ", "), quote(r.spec.TellSender))
+		at.report(codeTextKind, "%s is not a text about refused mail", "choose one of "+strings.Join(textsOf(templates.KindRefused), ", "), quote(r.spec.TellSender))
 	case !refuses && holds && kind != templates.KindHeld:
-		at.report("%s is not a text about held mail", "choose one of "+strings.Join(textsOf(templates.KindHeld), ", "), quote(r.spec.TellSender))
+		at.report(codeTextKind, "%s is not a text about held mail", "choose one of "+strings.Join(textsOf(templates.KindHeld), ", "), quote(r.spec.TellSender))
 	case !refuses && !holds && do.ok() && len(r.spec.Do) > 0:
-		at.report("this rule neither holds nor refuses, so nobody would read %s", "delete tell_sender, or add hold to do", quote(r.spec.TellSender))
+		at.report(codeTextKind, "this rule neither holds nor refuses, so nobody would read %s", "delete tell_sender, or add hold to do", quote(r.spec.TellSender))
 	}
 }
 
 // conditions reads the keys of when, of unless, or of one entry of any and all.
 func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 	if v.n.Kind != yaml.MappingNode {
-		v.report("%s must be conditions", "write it as {to: client}, or one condition a line", what)
+		v.report(codeConditionForm, "%s must be conditions", "write it as {to: client}, or one condition a line", what)
 		return nil
 	}
 	if len(v.n.Content) == 0 {
@@ -143,7 +143,7 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 		if what == "unless" {
 			fix = "name a condition, or delete unless: it would switch the rule off for all mail"
 		}
-		v.report("%s says nothing", fix, what)
+		v.report(codeEmpty, "%s says nothing", fix, what)
 		return nil
 	}
 	known := conditionNames()
@@ -155,7 +155,7 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 			if _, isVerb := findVerb(key.n.Value); isVerb {
 				fix = "this word says what to do: write it under do"
 			}
-			key.report("unknown condition %s", fix, quote(key.n.Value))
+			key.report(codeCondition, "unknown condition %s", fix, quote(key.n.Value))
 			continue
 		}
 		if r.l.seen != nil {
@@ -164,11 +164,11 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 		c := conditions()[i]
 		switch {
 		case c.later:
-			key.report("this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(c.name))
+			key.report(codeNotBuilt, "this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(c.name))
 		case val.isNull():
-			key.report("%s has no value", "write one after the colon", quote(c.name))
+			key.report(codeNoValue, "%s has no value", "write one after the colon", quote(c.name))
 		case r.depth > maxConditionDepth:
-			key.report("conditions are nested more than 8 deep", "make two rules of it")
+			key.report(codeTooDeep, "conditions are nested more than 8 deep", "make two rules of it")
 			return out
 		default:
 			if got, ok := c.read(&ruleReader{l: r.l, depth: r.depth + 1, side: r.side}, val); ok {
@@ -204,7 +204,7 @@ func readRecipient(r *ruleReader, v value) (filter.Condition, bool) {
 
 // notYet reports a word that the language has and this version cannot check.
 func notYet(v value, word string) (filter.Condition, bool) {
-	v.report("this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(word))
+	v.report(codeNotBuilt, "this version cannot check %s yet, so the rule would not protect anybody", "take the rule out until a version that can is installed", quote(word))
 	return nil, false
 }
 
@@ -248,7 +248,7 @@ func readEveryoneAgreedTo(r *ruleReader, v value) (filter.Condition, bool) {
 		return nil, false
 	}
 	if _, known := r.l.s.Clients.Consents[s]; !known && r.l.readable[fileClients] {
-		v.report("clients.yaml has no consent called %s", didYouMean(s, r.l.s.Clients.Purposes()), quote(s))
+		v.report(codeNoConsent, "clients.yaml has no consent called %s", didYouMean(s, r.l.s.Clients.Purposes()), quote(s))
 		return nil, false
 	}
 	return filter.EveryoneAgreedTo{Purpose: s}, true
@@ -274,7 +274,7 @@ func (r *ruleReader) group(what string, v value) ([]filter.Condition, bool) {
 	var out []filter.Condition
 	before := r.l.found()
 	if v.n.Kind != yaml.SequenceNode {
-		v.report("%s must be a list of conditions", "write it as [{to: client}, {to: unknown}]", what)
+		v.report(codeConditionForm, "%s must be a list of conditions", "write it as [{to: client}, {to: unknown}]", what)
 		return nil, false
 	}
 	for _, e := range v.filled(what) {
@@ -303,9 +303,9 @@ func (r *ruleReader) verbs(v value) {
 		}
 		for _, d := range all {
 			if d.verb.name == kind.name && kind.name != "tell" {
-				e.report("%s stands twice", "keep one", quote(kind.name))
+				e.report(codeEntryTwice, "%s stands twice", "keep one", quote(kind.name))
 			} else if why := contradiction(d.verb, kind); why != "" {
-				e.report("%s and %s cannot both be done", why+": keep one", quote(d.verb.name), quote(kind.name))
+				e.report(codeVerbsClash, "%s and %s cannot both be done", why+": keep one", quote(d.verb.name), quote(kind.name))
 			}
 		}
 		all = append(all, done{kind, e})
@@ -317,13 +317,13 @@ func (r *ruleReader) verb(e value) (verb, bool) {
 	word, arg := e, value{}
 	if e.n.Kind == yaml.MappingNode {
 		if len(e.n.Content) != 2 {
-			e.report("one entry of do is one verb", "begin a new entry for each")
+			e.report(codeVerbForm, "one entry of do is one verb", "begin a new entry for each")
 			return verb{}, false
 		}
 		word, arg = value{e.d, e.n.Content[0]}, value{e.d, e.n.Content[1]}
 	}
 	if word.n.Kind != yaml.ScalarNode {
-		word.report("an entry of do must be a verb", "for example [hold] or [{tell: safeguarding_lead}]")
+		word.report(codeVerbForm, "an entry of do must be a verb", "for example [hold] or [{tell: safeguarding_lead}]")
 		return verb{}, false
 	}
 	vb, known := findVerb(word.n.Value)
@@ -332,15 +332,15 @@ func (r *ruleReader) verb(e value) (verb, bool) {
 		if slices.Contains(conditionNames(), word.n.Value) {
 			fix = "this word is a condition: write it under when"
 		}
-		word.report("unknown verb %s", fix, quote(word.n.Value))
+		word.report(codeVerb, "unknown verb %s", fix, quote(word.n.Value))
 		return verb{}, false
 	}
 	switch {
 	case vb.arg == noArgument && arg.ok():
-		word.report("%s takes no value", "write it alone: "+vb.name, quote(vb.name))
+		word.report(codeVerbValue, "%s takes no value", "write it alone: "+vb.name, quote(vb.name))
 		return verb{}, false
 	case vb.arg != noArgument && (!arg.ok() || arg.isNull()):
-		word.report("%s needs a value", "write {"+vb.name+": "+vb.arg.example()+"}", quote(vb.name))
+		word.report(codeVerbValue, "%s needs a value", "write {"+vb.name+": "+vb.arg.example()+"}", quote(vb.name))
 		return verb{}, false
 	}
 	text, ok := "", true
@@ -351,7 +351,7 @@ func (r *ruleReader) verb(e value) (verb, bool) {
 		return verb{}, false
 	}
 	if vb.later {
-		word.warn("this version cannot do "+quote(vb.name)+" yet: mail to which this rule applies is held", "")
+		word.warn(codeVerbHolds, "this version cannot do "+quote(vb.name)+" yet: mail to which this rule applies is held", "")
 	}
 	switch vb.name {
 	case "use_alias":
@@ -394,12 +394,12 @@ func (r *ruleReader) argument(vb verb, v value) (string, bool) {
 	switch vb.arg {
 	case aTemplate:
 		if _, known := r.l.subjects[s]; !known && r.l.readable[fileTemplates] {
-			v.report("templates.yaml has no subject called %s", didYouMean(s, r.l.subjectNames()), quote(s))
+			v.report(codeNoTemplate, "templates.yaml has no subject called %s", didYouMean(s, r.l.subjectNames()), quote(s))
 			return "", false
 		}
 	case aSignature:
 		if _, known := r.l.signatures[s]; !known && r.l.readable[fileTemplates] {
-			v.report("templates.yaml has no signature called %s", r.l.noSignature(s), quote(s))
+			v.report(codeNoTemplate, "templates.yaml has no signature called %s", r.l.noSignature(s), quote(s))
 			return "", false
 		}
 	case aPerson, aPersonOrRole:
@@ -411,12 +411,12 @@ func (r *ruleReader) argument(vb verb, v value) (string, bool) {
 			return s, true // its own problems are reported
 		}
 		if !slices.Contains(known, s) {
-			v.report("no person in people.yaml has the id %s", didYouMean(s, known), quote(s))
+			v.report(codeNobody, "no person in people.yaml has the id %s", didYouMean(s, known), quote(s))
 			return "", false
 		}
 		if vb.name == "hold_for" {
 			if p, _ := r.l.s.Person(s); !p.Can("release") {
-				v.report("%s may not release held mail, so it would wait for nobody", "name a person with release in may, or add it in people.yaml", quote(s))
+				v.report(codeMayNotRelease, "%s may not release held mail, so it would wait for nobody", "name a person with release in may, or add it in people.yaml", quote(s))
 				return "", false
 			}
 		}

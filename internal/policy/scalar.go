@@ -22,7 +22,7 @@ var (
 // scalar returns the characters of a single word or text.
 func (v value) scalar(what string) (string, bool) {
 	if v.n.Kind != yaml.ScalarNode {
-		v.report("%s must be a single value", "write it without brackets", what)
+		v.report(codeNotSingle, "%s must be a single value", "write it without brackets", what)
 		return "", false
 	}
 	return v.n.Value, true
@@ -36,11 +36,11 @@ func (v value) text(what string) (string, bool) {
 		return "", false
 	}
 	if v.plain() && looksTyped(s, v.n.Tag) {
-		v.report("%s is a text, and %s could be read as something else", "write it in quotes: \""+strings.ReplaceAll(s, `"`, "")+`"`, what, quote(s))
+		v.report(codeQuoteIt, "%s is a text, and %s could be read as something else", "write it in quotes: \""+strings.ReplaceAll(s, `"`, "")+`"`, what, quote(s))
 		return "", false
 	}
 	if strings.TrimSpace(s) == "" {
-		v.report("%s is empty", "write something between the quotes", what)
+		v.report(codeTextEmpty, "%s is empty", "write something between the quotes", what)
 		return "", false
 	}
 	return s, true
@@ -70,7 +70,7 @@ func (v value) word(what string, known ...string) (string, bool) {
 		if fix == "" {
 			fix = "known here: " + strings.Join(known, ", ")
 		}
-		v.report("unknown word %s for %s", fix, quote(s), what)
+		v.report(codeUnknownWord, "unknown word %s for %s", fix, quote(s), what)
 		return "", false
 	}
 	return s, true
@@ -90,7 +90,7 @@ func (v value) yesNo(what string) (bool, bool) {
 			return false, true
 		}
 	}
-	v.report("%s must be yes or no", "write yes or no, in small letters and without quotes", what)
+	v.report(codeYesNo, "%s must be yes or no", "write yes or no, in small letters and without quotes", what)
 	return false, false
 }
 
@@ -102,11 +102,11 @@ func (v value) whole(what string, low, high int) (int, bool) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || !v.plain() || strconv.Itoa(n) != s {
-		v.report("%s must be a whole number", "write digits only, without a zero in front and without quotes", what)
+		v.report(codeNumber, "%s must be a whole number", "write digits only, without a zero in front and without quotes", what)
 		return 0, false
 	}
 	if n < low || n > high {
-		v.report("%s must be between "+strconv.Itoa(low)+" and "+strconv.Itoa(high), "write a number in this range", what)
+		v.report(codeRange, "%s must be between "+strconv.Itoa(low)+" and "+strconv.Itoa(high), "write a number in this range", what)
 		return 0, false
 	}
 	return n, true
@@ -126,7 +126,7 @@ func (v value) span(what string) (time.Duration, bool) {
 			return d, true
 		}
 	}
-	v.report("%s must be a time such as 30s, 15m, 2h or 3d", "s is seconds, m is minutes, h is hours, d is days", what)
+	v.report(codeLength, "%s must be a time such as 30s, 15m, 2h or 3d", "s is seconds, m is minutes, h is hours, d is days", what)
 	return 0, false
 }
 
@@ -158,7 +158,7 @@ func (v value) period(what string) (Period, bool) {
 			return Period{Years: n}, true
 		}
 	}
-	v.report("%s must be a length of time such as 12 months", "write a number and days, weeks, months or years", what)
+	v.report(codeLength, "%s must be a length of time such as 12 months", "write a number and days, weeks, months or years", what)
 	return Period{}, false
 }
 
@@ -173,7 +173,7 @@ func (v value) clock(what string) (Clock, bool) {
 	}
 	t, err := time.Parse("15:04", s)
 	if err != nil || len(s) != 5 {
-		v.report("%s must be a time of day such as 09:00", "write hours and minutes with two digits each, 00:00 to 23:59", what)
+		v.report(codeClock, "%s must be a time of day such as 09:00", "write hours and minutes with two digits each, 00:00 to 23:59", what)
 		return Clock{}, false
 	}
 	return Clock{t.Hour(), t.Minute()}, true
@@ -187,7 +187,7 @@ func (v value) date(what string) (time.Time, bool) {
 	}
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.Year() < 1900 || t.Year() > 2200 {
-		v.report("%s must be a date such as 2026-03-01", "year, month and day, in this order; the day must exist", what)
+		v.report(codeDate, "%s must be a date such as 2026-03-01", "year, month and day, in this order; the day must exist", what)
 		return time.Time{}, false
 	}
 	return t, true
@@ -201,7 +201,7 @@ func (v value) moment(what string, loc *time.Location) (time.Time, bool) {
 	}
 	t, err := time.ParseInLocation("2006-01-02 15:04", s, loc)
 	if err != nil || t.Year() < 1900 || t.Year() > 2200 {
-		v.report("%s must be a date and a time such as 2026-03-01 10:00", "year, month, day, then the time of day in the practice's own time zone", what)
+		v.report(codeDate, "%s must be a date and a time such as 2026-03-01 10:00", "year, month, day, then the time of day in the practice's own time zone", what)
 		return time.Time{}, false
 	}
 	return t, true
@@ -214,7 +214,7 @@ func (v value) name(what string) (string, bool) {
 		return "", false
 	}
 	if !nameForm.MatchString(s) || len(s) > 60 {
-		v.report("%s may have small letters, digits and single - or _ between them, and begins with a letter", "for example \"send-separately\"", what)
+		v.report(codeName, "%s may have small letters, digits and single - or _ between them, and begins with a letter", "for example \"send-separately\"", what)
 		return "", false
 	}
 	return s, true
@@ -227,7 +227,7 @@ func (v value) code(what string, low, high int) (string, bool) {
 		return "", false
 	}
 	if len(s) < low || len(s) > high || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		v.report("%s must be a code of capital letters", "for example GB", what)
+		v.report(codeLetterCode, "%s must be a code of capital letters", "for example GB", what)
 		return "", false
 	}
 	return s, true
@@ -241,7 +241,7 @@ func (v value) address(what string) (mail.Address, bool) {
 	}
 	a, err := mail.ParseAddress(s)
 	if err != nil {
-		v.report("%s is not an email address", "write it like maya@willowhouse.example, without a name and without < >", what)
+		v.report(codeAddress, "%s is not an email address", "write it like maya@willowhouse.example, without a name and without < >", what)
 		return mail.Address{}, false
 	}
 	return a, true
@@ -255,7 +255,7 @@ func (v value) domain(what string) (string, bool) {
 	}
 	a, err := mail.ParseAddress("x@" + s)
 	if err != nil {
-		v.report("%s is not a domain", "write the part after the @ of an address: willowhouse.example", what)
+		v.report(codeDomain, "%s is not a domain", "write the part after the @ of an address: willowhouse.example", what)
 		return "", false
 	}
 	return a.Domain, true

@@ -91,10 +91,10 @@ func (d *document) foundClientData(line, col int, hit string, inTests bool) {
 		if what == "number" {
 			fix = "write a number that nobody has: 07700 900000 to 07700 900999"
 		}
-		d.report(line, col, width, quote(hit)+" could be somebody's real "+what+", and tests are only for invented people", fix)
+		d.report(codeRealInTest, line, col, width, quote(hit)+" could be somebody's real "+what+", and tests are only for invented people", fix)
 		return
 	}
-	d.report(line, col, width, quote(hit)+" looks like a client's "+what+"; policy files hold rules only", "put it in the register and use its code here")
+	d.report(codeClientData, line, col, width, quote(hit)+" looks like a client's "+what+"; policy files hold rules only", "put it in the register and use its code here")
 }
 
 // clientData returns what looks like an address or a phone number in a text.

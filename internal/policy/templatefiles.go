@@ -41,7 +41,7 @@ func textKind(id string) (templates.TextKind, bool) { return templates.Kind(id) 
 func (l *loader) readTemplates(v value) {
 	later := func(key string) field {
 		return field{key, false, func(v value) {
-			v.report("this version sends no texts, so it cannot use %s", "take this key out until a version that sends texts is installed", quote(key))
+			v.report(codeNotBuilt, "this version sends no texts, so it cannot use %s", "take this key out until a version that sends texts is installed", quote(key))
 		}}
 	}
 	var src templates.Sources
@@ -54,7 +54,7 @@ func (l *loader) readTemplates(v value) {
 		field{"signatures", false, set("signatures", func(v value) { src.Signatures = l.namedTexts(v, "signature", l.signatures) })},
 		field{"expectation_line", false, set("expectation_line", func(v value) {
 			if s, ok := v.text("expectation_line"); ok && len([]rune(s)) > 300 {
-				v.report("the expectation line is longer than 300 characters", "one sentence is enough")
+				v.report(codeTooLong, "the expectation line is longer than 300 characters", "one sentence is enough")
 			} else if ok {
 				src.Expectation = s
 			}
@@ -73,7 +73,7 @@ func (l *loader) readTemplates(v value) {
 		if fix == "" {
 			fix = "a placeholder begins with (( and ends with )), for example ((word))"
 		}
-		where.report("%s", fix, strings.TrimSpace(p.Text))
+		where.report(codePlaceholder, "%s", fix, strings.TrimSpace(p.Text))
 	}
 	l.s.Templates, l.s.wording = made, src
 }
@@ -100,7 +100,7 @@ func (l *loader) namedTexts(v value, what string, known map[string]value) map[st
 			continue
 		}
 		if n := len([]rune(s)); n > limit {
-			val.report("this %s is longer than %d characters", why, what, limit)
+			val.report(codeTooLong, "this %s is longer than %d characters", why, what, limit)
 			continue
 		}
 		texts[name] = s
@@ -129,13 +129,13 @@ func (l *loader) readCrisis(v value) {
 		}
 		var c templates.CrisisCountry
 		if val.isNull() {
-			key.report("%s has no value", "write its emergency number and lines", quote(country))
+			key.report(codeNoValue, "%s has no value", "write its emergency number and lines", quote(country))
 			continue
 		}
 		val.keys("a country",
 			field{"emergency", true, func(v value) {
 				if s, ok := v.text("emergency"); ok && len(digits(s)) < 3 {
-					v.report("emergency must be the number to call", `for example "999", or "112 or 999"`)
+					v.report(codeEmergency, "emergency must be the number to call", `for example "999", or "112 or 999"`)
 				} else {
 					c.Emergency = s
 				}
@@ -173,7 +173,7 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 				if fix == "" {
 					fix = "known here: " + strings.Join(known, ", ")
 				}
-				v.report("%s has no nation %s", fix, country, quote(s))
+				v.report(codeNation, "%s has no nation %s", fix, country, quote(s))
 			}
 			*to = s
 		}}
@@ -188,7 +188,7 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 		field{"hours", true, func(v value) {
 			s, ok := v.scalar("hours")
 			if c.Hours = strings.TrimSpace(s); ok && c.Hours == "" {
-				v.report("hours is empty", `write 24/7, or when somebody answers, for example "19:00-23:00"`)
+				v.report(codeTextEmpty, "hours is empty", `write 24/7, or when somebody answers, for example "19:00-23:00"`)
 			}
 		}},
 		field{"free", true, func(v value) { c.Free, _ = v.yesNo("free") }},
@@ -196,7 +196,7 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 			s, ok := v.text("for")
 			age, under := strings.CutPrefix(s, "under_")
 			if ok && s != "all" && (!under || len(age) == 0 || len(age) > 2 || strings.Trim(age, "0123456789") != "" || age[0] == '0') {
-				v.report("for must say whom the line is for", "write all, or an age such as under_19")
+				v.report(codeCrisisLine, "for must say whom the line is for", "write all, or an age such as under_19")
 			}
 			c.For = s
 		}},
@@ -214,14 +214,14 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 		return c
 	}
 	if c.Call == "" && c.Text == "" && l.found() == before {
-		v.report("a crisis line needs a number", "add call or text")
+		v.report(codeCrisisLine, "a crisis line needs a number", "add call or text")
 	}
 	if c.Nation != "" && c.NotNation != "" {
-		v.report("a crisis line cannot have both nation and not_nation", "keep one: nation is only there, not_nation everywhere else")
+		v.report(codeNation, "a crisis line cannot have both nation and not_nation", "keep one: nation is only there, not_nation everywhere else")
 	}
 	if checkedAt.ok() {
 		l.s.helplines = append(l.s.helplines, helpline{checked: c.CheckedOn,
-			problem: checkedAt.d.problem(checkedAt.n.Line, checkedAt.n.Column, checkedAt.width(), "the helpline "+quote(c.Name),
+			problem: checkedAt.d.problem(codeUnchecked, checkedAt.n.Line, checkedAt.n.Column, checkedAt.width(), "the helpline "+quote(c.Name),
 				"ring it or look at its source, then write today's date")})
 	}
 	return c
@@ -231,7 +231,7 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 func (v value) language(what string) (string, bool) {
 	s, ok := v.scalar(what)
 	if ok && (len(s) < 2 || len(s) > 3 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "") {
-		v.report("%s must be the code of a language", "two small letters, for example cy for Welsh", what)
+		v.report(codeLetterCode, "%s must be the code of a language", "two small letters, for example cy for Welsh", what)
 		return "", false
 	}
 	return s, ok
@@ -244,7 +244,7 @@ func (v value) phone(what string) (string, bool) {
 		return "", false
 	}
 	if n := len(digits(s)); n < 3 || n > 15 || strings.Trim(s, "0123456789 +()-") != "" {
-		v.report("%s must be a phone number", "write it as people dial it, in quotes", what)
+		v.report(codePhone, "%s must be a phone number", "write it as people dial it, in quotes", what)
 		return "", false
 	}
 	return s, true

@@ -124,10 +124,10 @@ func (l *loader) loadTests() {
 	entries, err := fs.ReadDir(l.fsys, "tests")
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			l.warnings = append(l.warnings, Problem{File: "tests", Text: "there are no tests", Fix: "write one for every rule, so that a change that weakens it is noticed"})
+			l.warnings = append(l.warnings, Problem{Code: codeNoTests, File: "tests", Text: "there are no tests", Fix: "write one for every rule, so that a change that weakens it is noticed"})
 			return
 		}
-		l.problems = append(l.problems, Problem{File: "tests", Text: "the tests cannot be read", Fix: "allow the program to read this directory"})
+		l.problems = append(l.problems, Problem{Code: codeFileUnread, File: "tests", Text: "the tests cannot be read", Fix: "allow the program to read this directory"})
 		return
 	}
 	names := map[string]bool{}
@@ -136,10 +136,10 @@ func (l *loader) loadTests() {
 		switch {
 		case strings.HasPrefix(e.Name(), "."), e.IsDir():
 		case i >= maxFiles:
-			l.problems = append(l.problems, Problem{File: "tests", Text: "there are too many files here", Fix: "put the tests into fewer files"})
+			l.problems = append(l.problems, Problem{Code: codeFileTooLarge, File: "tests", Text: "there are too many files here", Fix: "put the tests into fewer files"})
 			return
 		case ext == ".yml":
-			l.problems = append(l.problems, Problem{File: "tests/" + e.Name(), Text: "nobody would read a test file of this name", Fix: "let the name end in .yaml"})
+			l.problems = append(l.problems, Problem{Code: codeFileName, File: "tests/" + e.Name(), Text: "nobody would read a test file of this name", Fix: "let the name end in .yaml"})
 		case ext == ".yaml":
 			d, ok := l.open("tests/" + e.Name())
 			l.docs = append(l.docs, d)
@@ -170,7 +170,7 @@ func (t *testFile) readClients(v value) {
 	for key, val := range v.pairs("clients") {
 		ref := key.n.Value
 		if strings.ContainsAny(ref, "@ ") || !strings.ContainsAny(ref, "0123456789") || len(ref) > 20 {
-			key.report("a client is named by a code", "for example C-1")
+			key.report(codeTestClient, "a client is named by a code", "for example C-1")
 			continue
 		}
 		c := filter.Client{Ref: ref, Status: "active"}
@@ -219,7 +219,7 @@ func (t *testFile) client(v value, c *filter.Client) bool {
 		{"practitioner", false, func(v value) {
 			if s, ok := v.text("practitioner"); ok {
 				if _, known := t.l.s.people[s]; !known && t.l.readable[filePeople] {
-					v.report("no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
+					v.report(codeNobody, "no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
 				}
 				c.Practitioner = s
 			}
@@ -231,7 +231,7 @@ func (t *testFile) client(v value, c *filter.Client) bool {
 		fields = append(fields, field{p, false, func(v value) { t.consent(v, p, c) }})
 	}
 	if v.isNull() {
-		v.report("this client says nothing", "write at least its email")
+		v.report(codeTestClient, "this client says nothing", "write at least its email")
 		return false
 	}
 	return v.keys("a client", fields...)
@@ -266,7 +266,7 @@ func (t *testFile) test(v value, names map[string]bool) {
 		field{"name", true, func(v value) {
 			c.Name, _ = v.text("name")
 			if names[c.Name] && c.Name != "" {
-				v.report("another test has the same name", "a failure must name one test: choose another name")
+				v.report(codeTestTwice, "another test has the same name", "a failure must name one test: choose another name")
 			}
 			names[c.Name] = true
 		}},
@@ -274,7 +274,7 @@ func (t *testFile) test(v value, names map[string]bool) {
 		field{"mail", false, func(v value) { hasMail = true; t.mail(v, &c.Mail) }},
 		field{"sms", false, func(v value) {
 			hasMail = true
-			v.report("this version sends no texts, so this test cannot be run", "take the test out until a version that sends texts is installed")
+			v.report(codeNotBuilt, "this version sends no texts, so this test cannot be run", "take the test out until a version that sends texts is installed")
 		}},
 		field{"expect", true, func(v value) { t.expect(v, &c.Expect) }},
 	)
@@ -282,7 +282,7 @@ func (t *testFile) test(v value, names map[string]bool) {
 		return
 	}
 	if !hasMail {
-		v.report("this test has no mail", "add mail: {from: ..., to: [...], subject: ..., body: ...}")
+		v.report(codeTestMail, "this test has no mail", "add mail: {from: ..., to: [...], subject: ..., body: ...}")
 	}
 	t.l.s.Tests = append(t.l.s.Tests, c)
 }
@@ -297,7 +297,7 @@ func (t *testFile) mail(v value, m *TestMail) {
 		field{"from", true, func(v value) {
 			s, ok := v.text("from")
 			if _, known := t.l.s.senders[s]; ok && !known && t.l.readable[filePeople] {
-				v.report("nobody in people.yaml has the id %s", didYouMean(s, t.l.senderIDs()), quote(s))
+				v.report(codeNobody, "nobody in people.yaml has the id %s", didYouMean(s, t.l.senderIDs()), quote(s))
 			}
 			m.From = s
 		}},
@@ -308,10 +308,10 @@ func (t *testFile) mail(v value, m *TestMail) {
 		field{"eml", false, func(v value) { eml = v; m.EML = t.eml(v) }},
 	)
 	if len(m.To)+len(m.Cc)+len(m.Bcc) == 0 && t.l.found() == before {
-		v.report("this mail goes to nobody", "add to: [C-1]")
+		v.report(codeTestMail, "this mail goes to nobody", "add to: [C-1]")
 	}
 	if eml.ok() && (m.Subject != "" || m.Body != "" || m.HTML != "") {
-		eml.report("a mail from a file brings its own subject and body", "delete subject, body and html, or eml")
+		eml.report(codeTestMail, "a mail from a file brings its own subject and body", "delete subject, body and html, or eml")
 	}
 }
 
@@ -324,11 +324,11 @@ func (t *testFile) eml(v value) []byte {
 	}
 	name := path.Join("tests", s)
 	if !fs.ValidPath(s) || path.Ext(s) != ".eml" {
-		v.report("eml must name a file beside the tests", "for example signed.eml")
+		v.report(codeTestEML, "eml must name a file beside the tests", "for example signed.eml")
 		return nil
 	}
 	if _, err := fs.Stat(t.l.fsys, name); err != nil {
-		v.report("there is no file %s", "save the message under this name, or mend the name", quote(name))
+		v.report(codeTestEML, "there is no file %s", "save the message under this name, or mend the name", quote(name))
 		return nil
 	}
 	b := t.l.sources[name]
@@ -385,13 +385,13 @@ func (t *testFile) recipient(v value) (TestRecipient, bool) {
 		return r, ok
 	}
 	if slices.Contains(t.refs, s) {
-		v.report("the client %s has no email", "add it under clients", quote(s))
+		v.report(codeTestClient, "the client %s has no email", "add it under clients", quote(s))
 		return r, false
 	}
 	if !t.l.readable[filePeople] && !strings.ContainsAny(s, "0123456789") {
 		return r, true // a person, perhaps: people.yaml has to be mended first
 	}
-	v.report("%s is neither a client of this file nor a person", didYouMean(s, append(slices.Clone(t.refs), t.l.senderIDs()...)), quote(s))
+	v.report(codeTestRecipient, "%s is neither a client of this file nor a person", didYouMean(s, append(slices.Clone(t.refs), t.l.senderIDs()...)), quote(s))
 	return r, false
 }
 
@@ -409,7 +409,7 @@ func (t *testFile) expect(v value, x *Expect) {
 		return field{key, false, func(v value) {
 			s, ok := v.text(key)
 			if k, known := textKind(s); ok && (!known || k != kind) {
-				v.report("no text of this kind has the id %s", didYouMean(s, textsOf(kind)), quote(s))
+				v.report(codeNoText, "no text of this kind has the id %s", didYouMean(s, textsOf(kind)), quote(s))
 			}
 			*to = s
 		}}
@@ -442,7 +442,7 @@ func (t *testFile) expect(v value, x *Expect) {
 		field{"held_for", false, func(v value) {
 			s, ok := v.text("held_for")
 			if _, known := t.l.s.people[s]; ok && !known && t.l.readable[filePeople] {
-				v.report("no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
+				v.report(codeNobody, "no person in people.yaml has the id %s", didYouMean(s, t.l.personIDs()), quote(s))
 			}
 			x.HeldFor = s
 		}},
@@ -468,7 +468,7 @@ func (t *testFile) expect(v value, x *Expect) {
 
 func readOutcome(v value) (string, bool) {
 	if v.n.Kind == yaml.ScalarNode && v.n.Value == "later" {
-		v.report("only texts go later, and this version sends no texts", "write send, hold or refuse")
+		v.report(codeNotBuilt, "only texts go later, and this version sends no texts", "write send, hold or refuse")
 		return "", false
 	}
 	return v.word("outcome", "send", "hold", "refuse")
@@ -485,7 +485,7 @@ func (t *testFile) byRecipient(what string, v value, read func(TestRecipient, va
 			continue
 		}
 		if val.isNull() {
-			key.report("%s has no value", "write what you expect", quote(key.n.Value))
+			key.report(codeNoValue, "%s has no value", "write what you expect", quote(key.n.Value))
 			continue
 		}
 		read(r, val)
@@ -506,7 +506,7 @@ func (t *testFile) ruleID(v value) (string, bool) {
 	}
 	slices.Sort(known)
 	if !slices.Contains(known, s) {
-		v.report("no rule has the id %s", didYouMean(s, known), quote(s))
+		v.report(codeTestRule, "no rule has the id %s", didYouMean(s, known), quote(s))
 		return "", false
 	}
 	return s, true
@@ -522,7 +522,7 @@ func (t *testFile) expectCopy(v value, x *ExpectCopy) {
 				case slices.Contains(marks(), s):
 					*to = append(*to, Look{Mark: s})
 				case strings.Contains(s, "_") && !strings.Contains(s, " ") && Nearest(s, marks()) != "":
-					e.report("unknown word %s", didYouMean(s, marks()), quote(s))
+					e.report(codeUnknownWord, "unknown word %s", didYouMean(s, marks()), quote(s))
 				default:
 					*to = append(*to, Look{Text: s})
 				}

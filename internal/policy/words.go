@@ -38,11 +38,11 @@ func (l *loader) loadWords() {
 		}
 		list, isText := strings.CutSuffix(e.Name(), ".txt")
 		if !isText || !nameForm.MatchString(list) {
-			l.problems = append(l.problems, Problem{File: name, Text: "this is not the name of a word list", Fix: "call it like words/care_words.txt: small letters, digits, - and _, ending in .txt"})
+			l.problems = append(l.problems, Problem{Code: codeFileName, File: name, Text: "this is not the name of a word list", Fix: "call it like words/care_words.txt: small letters, digits, - and _, ending in .txt"})
 			continue
 		}
 		if i >= maxFiles {
-			l.problems = append(l.problems, Problem{File: "words", Text: "there are too many files here", Fix: "keep the lists that rules use"})
+			l.problems = append(l.problems, Problem{Code: codeFileTooLarge, File: "words", Text: "there are too many files here", Fix: "keep the lists that rules use"})
 			return
 		}
 		l.wordFile(name, list)
@@ -67,15 +67,15 @@ func (l *loader) wordFile(name, list string) {
 		fold := strings.ToLower(phrase)
 		switch {
 		case n > maxPhrase:
-			d.report(i+1, 1, n, "this phrase is longer than 120 characters", "write the few words that matter")
+			d.report(codeTooLong, i+1, 1, n, "this phrase is longer than 120 characters", "write the few words that matter")
 		case !strings.ContainsFunc(phrase, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
-			d.report(i+1, 1, n, "there is no word in this line", "write a word or a phrase, or delete the line")
+			d.report(codeWordListLine, i+1, 1, n, "there is no word in this line", "write a word or a phrase, or delete the line")
 		case strings.Contains(phrase, " #"):
-			d.report(i+1, 1, n, "a comment needs a line of its own", "move what begins with # to the line above")
+			d.report(codeWordListLine, i+1, 1, n, "a comment needs a line of its own", "move what begins with # to the line above")
 		case first[fold] > 0:
-			d.warn(i+1, 1, n, quote(phrase)+" stands twice", fmt.Sprintf("it is already on line %d", first[fold]))
+			d.warn(codePhraseTwice, i+1, 1, n, quote(phrase)+" stands twice", fmt.Sprintf("it is already on line %d", first[fold]))
 		case len(w.phrases) >= maxPhrases:
-			d.report(i+1, 1, n, "there are more than 50,000 phrases in this list", "make it shorter")
+			d.report(codeFileTooLarge, i+1, 1, n, "there are more than 50,000 phrases in this list", "make it shorter")
 			w.bad = true
 			return
 		default:
@@ -102,19 +102,19 @@ func (l *loader) wordList(name string, at value) (*filter.WordList, bool) {
 		if fix == "" {
 			fix = "write the list, one word a line, into words/" + name + ".txt"
 		}
-		at.report("there is no word list called %s", fix, quote(name))
+		at.report(codeNoWordList, "there is no word list called %s", fix, quote(name))
 		return nil, false
 	case w.bad:
 		return nil, false // its own problem is reported
 	case w.list != nil:
 		return w.list, true
 	case len(w.phrases) == 0:
-		at.report("the word list %s is empty, so this rule would never apply", "add words to words/"+name+".txt, one a line, or delete the rule", quote(name))
+		at.report(codeWordListEmpty, "the word list %s is empty, so this rule would never apply", "add words to words/"+name+".txt, one a line, or delete the rule", quote(name))
 		return nil, false
 	}
 	list, err := filter.NewWordList(name, w.phrases)
 	if err != nil {
-		at.report("the word list %s cannot be used", "check that every line of words/"+name+".txt is a word or a phrase", quote(name))
+		at.report(codeWordListLine, "the word list %s cannot be used", "check that every line of words/"+name+".txt is a word or a phrase", quote(name))
 		return nil, false
 	}
 	w.list = list
