@@ -27,13 +27,76 @@ type reloaded struct {
 	Weaker         []string
 }
 
-func (v *service) reload() (r reloaded, said string, code int) {
+func (v *service) reload(flags ...string) (r reloaded, said string, code int) {
 	v.t.Helper()
-	out, errOut, code := v.try("reload", "--json")
+	out, errOut, code := v.try(append([]string{"reload", "--json"}, flags...)...)
 	if len(out) > 0 {
 		must(v.t, json.Unmarshal(out, &r))
 	}
 	return r, string(errOut), code
+}
+
+type auditRow struct {
+	Seq         int64
+	Kind, Actor string
+	Data        map[string]string
+}
+
+// Each of several who ask at once reads the answer to what they asked: the files change
+// between, and one of them means what is weaker.
+func TestReloadsAtOnceReadTheirOwnAnswers(t *testing.T) {
+	t.Parallel()
+	v := newService(t, setup{})
+	v.editPolicy("clients.yaml", "domains: [nhs.net]", "domains: [nhs.net, elsewhere.example]")
+	type answer struct {
+		meant bool
+		r     reloaded
+		code  int
+	}
+	answers := make(chan answer)
+	const asking = 6
+	for i := range asking {
+		go func() {
+			var flags []string
+			if i == asking-1 {
+				flags = []string{"--weaker", "--as", "sam"}
+			}
+			r, _, code := v.reload(flags...)
+			answers <- answer{i == asking-1, r, code}
+		}()
+	}
+	taken := ""
+	for range asking {
+		a := <-answers
+		switch {
+		case a.meant && (a.code != 0 || !a.r.OK || len(a.r.Weaker) == 0 || a.r.Before == a.r.Policy):
+			t.Errorf("who meant it reads exit %d, %+v", a.code, a.r)
+		case a.meant:
+			taken = a.r.Policy
+		case a.code == 0 && (a.r.Before != a.r.Policy || len(a.r.Weaker) != 0):
+			t.Errorf("who did not mean it reads %+v", a.r)
+		case a.code != 0 && (a.r.OK || len(a.r.Weaker) == 0):
+			t.Errorf("exit %d, %+v", a.code, a.r)
+		}
+	}
+	if r, said, code := v.reload(); code != 0 || r.Before != taken || r.Policy != taken {
+		t.Errorf("exit %d, %+v, want %s\n%s", code, r, taken, said)
+	}
+	var rows []auditRow
+	unmarshal(t, v.command("audit", "export", "--json", "--kind", "policy_asked,policy_taken,policy_kept"), &rows)
+	open := map[string]bool{}
+	for _, r := range rows {
+		if ask := r.Data["ask"]; r.Kind == "policy_asked" {
+			open[ask] = true
+		} else if !open[ask] {
+			t.Errorf("%+v answers nobody", r)
+		} else {
+			delete(open, ask)
+		}
+	}
+	if len(rows) != 2*(asking+1) || len(open) != 0 {
+		t.Errorf("%d rows, without an answer: %v", len(rows), open)
+	}
 }
 
 // A changed rule acts after a reload and not before; what is broken, untested or failing keeps
@@ -56,8 +119,27 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 	if !held() {
 		t.Error("a file that nobody reloaded is in force")
 	}
+	// What protects less waits for somebody who may answer for it.
+	const weaker = "mail to an address at elsewhere.example: hold → send"
 	r, said, code := v.reload()
-	if code != 0 || !r.OK || r.Before == r.Policy || !strings.Contains(strings.Join(r.Weaker, "\n"), "mail to an address at elsewhere.example: hold → send") {
+	if code != 1 || r.OK || !strings.Contains(strings.Join(r.Weaker, "\n"), weaker) || !strings.Contains(said, "--weaker --as") || !held() {
+		t.Fatalf("a weaker set: exit %d, %+v\n%s", code, r, said)
+	}
+	for _, nobody := range []string{"maya", "nobody", "data_protection"} {
+		if r, said, code := v.reload("--weaker", "--as", nobody); code != 1 || r.OK || !strings.Contains(said, "may edit_policy") || !held() {
+			t.Errorf("%s answers for a weaker set: exit %d, %+v\n%s", nobody, code, r, said)
+		}
+	}
+	if _, said, code := v.reload("--weaker"); code != 2 {
+		t.Errorf("nobody answers for a weaker set: exit %d\n%s", code, said)
+	}
+	seen := v.stderr.Len()
+	must(t, v.hangUp())
+	if !v.stderr.wait(t, seen, `policies kept`, v.exited) || !held() {
+		t.Error("the signal took a weaker set")
+	}
+	r, said, code = v.reload("--weaker", "--as", "sam")
+	if code != 0 || !r.OK || r.Before == r.Policy || !strings.Contains(strings.Join(r.Weaker, "\n"), weaker) {
 		t.Fatalf("exit %d, %+v\n%s", code, r, said)
 	}
 	if held() {
@@ -76,7 +158,7 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 			t.Errorf("%s: exit %d, %+v\n%s", c.name, code, r, said)
 		}
 		// The signal alone, without the command's own check before it, keeps them just as well.
-		seen := v.stderr.Len()
+		seen = v.stderr.Len()
 		must(t, v.hangUp())
 		if !v.stderr.wait(t, seen, `policies kept`, v.exited) || held() {
 			t.Errorf("%s: the signal took broken policies", c.name)
@@ -87,6 +169,17 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 		t.Errorf("nothing changed: exit %d, %+v\n%s", code, r, said)
 	}
 	v.command("audit", "verify")
+	var rows []auditRow
+	unmarshal(t, v.command("audit", "export", "--json", "--since", "2026-01-01", "--kind", "policy_taken"), &rows)
+	if len(rows) != 2 || rows[0].Actor != "sam" || !strings.Contains(rows[0].Data["weaker"], weaker) || rows[0].Data["policy"] != now || rows[1].Actor != "operator" {
+		t.Errorf("the audit says of policies that were taken:\n%+v", rows)
+	}
+	if text := string(v.command("audit", "export", "--kind", "policy_kept")); !strings.Contains(text, "weaker: "+weaker+"\n") || strings.Contains(text, "policy_taken") {
+		t.Errorf("the audit says of policies that were not taken:\n%s", text)
+	}
+	if text := string(v.command("audit", "export", "--since", "2999-01-01T00:00:00Z", "--json")); text != "[]\n" {
+		t.Errorf("the audit says of the far future %q", text)
+	}
 	v.stop()
 	if _, said, code := v.reload(); code != 1 || !strings.Contains(said, "no service runs") {
 		t.Errorf("without a service: exit %d, %s", code, said)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,16 +18,22 @@ import (
 	"github.com/plaincover/plaincover/internal/store"
 )
 
-type reloadCmd struct{}
+type reloadCmd struct {
+	Weaker bool   `help:"Take the policies although they protect less than those in force. Needs --as."`
+	As     string `help:"Who answers for it: the id of somebody who may edit_policy under the policies in force." placeholder:"PERSON"`
+}
 
 // Help is shown under --help.
 func (reloadCmd) Help() string {
 	return "Checks the policies, runs their tests, and has the running service do the same and take them. " +
-		"When anything is wrong the service keeps the old ones, and says why. SIGHUP to the service does the same.\n\nExample: gateway reload"
+		"When anything is wrong the service keeps the old ones, and says why. Policies that protect less than those in force are kept out " +
+		"too, with what they weaken, until somebody says that it is meant: --weaker --as PERSON. " +
+		"SIGHUP to the service does the same, and never takes what is weaker.\n\nExamples:\n  gateway reload\n  gateway reload --weaker --as sam"
 }
 
-// The audit rows of a reload.
+// The audit rows of a reload: the command asks, the service answers.
 const (
+	policyAsked = "policy_asked"
 	policyTaken = "policy_taken"
 	policyKept  = "policy_kept"
 )
@@ -36,8 +43,12 @@ const (
 const reloadPatience = time.Minute
 
 // Run checks the policies here, where the problems can be shown in full, and then asks the
-// service. What counts is what the service itself then finds: the files may change between.
-func (reloadCmd) Run(ctx context.Context, p *program) error {
+// service for exactly these. What counts is what the service itself then finds: files that
+// changed between are not taken.
+func (k reloadCmd) Run(ctx context.Context, p *program) error {
+	if k.Weaker != (k.As != "") {
+		return &usageError{"--weaker and --as go together: somebody answers for policies that protect less"}
+	}
 	c, err := p.configuration(needNothing)
 	if err != nil {
 		return err
@@ -68,6 +79,14 @@ func (reloadCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return err
 		}
+		// Several may ask at once: each reads the answer to its own question.
+		ask := store.Event{Kind: policyAsked, Actor: "operator", Data: map[string]string{"ask": rand.Text(), "policy": snap.ID}}
+		if k.Weaker {
+			ask.Actor, ask.Data["weaker"] = k.As, "meant"
+		}
+		if err := s.store.Record(ctx, "", ask); err != nil {
+			return err
+		}
 		service, err := os.FindProcess(pid)
 		if err == nil {
 			err = service.Signal(syscall.SIGHUP)
@@ -75,7 +94,7 @@ func (reloadCmd) Run(ctx context.Context, p *program) error {
 		if err != nil {
 			return fmt.Errorf("the service (process %d) cannot be asked: %w", pid, err)
 		}
-		row, err := answerAfter(ctx, s.store, before)
+		row, err := answerTo(ctx, s.store, ask.Data["ask"], before)
 		if err != nil {
 			return err
 		}
@@ -101,8 +120,8 @@ func failures(r gateway.TestReport) int {
 	return n
 }
 
-// answerAfter waits for the row that the service writes about a reload.
-func answerAfter(ctx context.Context, st *store.Store, seq int64) (store.Row, error) {
+// answerTo waits for the row that the service writes about that question.
+func answerTo(ctx context.Context, st *store.Store, ask string, seq int64) (store.Row, error) {
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
 	defer cancel()
 	every := time.NewTicker(50 * time.Millisecond)
@@ -110,7 +129,7 @@ func answerAfter(ctx context.Context, st *store.Store, seq int64) (store.Row, er
 	for {
 		var found store.Row
 		err := st.AuditAfter(ctx, seq, func(r store.Row) error {
-			if found.Kind == "" && (r.Kind == policyTaken || r.Kind == policyKept) {
+			if r.Data["ask"] == ask && (r.Kind == policyTaken || r.Kind == policyKept) {
 				found = r
 			}
 			seq = r.Seq
@@ -160,16 +179,41 @@ func (p *program) printReload(row store.Row) error {
 	return nil
 }
 
-// reloads takes new policies whenever somebody asks with SIGHUP, until ctx is done.
+// reloads takes new policies whenever somebody asks with SIGHUP, until ctx is done. Every
+// question in the audit that is newer than the service's start gets an answer; a signal
+// without one is somebody whom nobody can ask back.
 func (s *service) reloads(ctx context.Context, asked <-chan os.Signal) error {
+	since := s.since
 	for {
 		select {
 		case <-asked:
-			s.reload(ctx)
+			asks, err := s.asks(ctx, &since)
+			if err != nil {
+				s.log.Error("policies kept, because the audit cannot be read", "err", err.Error())
+				continue
+			}
+			s.reload(ctx, asks)
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// asks returns the questions that came since the last look and that somebody still waits for.
+func (s *service) asks(ctx context.Context, since *int64) (asks []store.Row, err error) {
+	old, err := s.store.AuditBefore(ctx, time.Now().Add(-reloadPatience))
+	if err != nil {
+		return nil, err
+	}
+	*since = max(*since, old)
+	err = s.store.AuditAfter(ctx, *since, func(r store.Row) error {
+		if r.Kind == policyAsked {
+			asks = append(asks, r)
+		}
+		*since = r.Seq
+		return nil
+	})
+	return asks, err
 }
 
 // onHangup catches SIGHUP from the start: uncaught it would end the program.
@@ -180,20 +224,24 @@ func onHangup() (asked chan os.Signal, stop func()) {
 }
 
 // reload reads, checks and tests the policies anew and puts them in force, or keeps the old
-// ones. A message that has begun ends under the policies that it began with. Either way the
-// audit says what happened; if it cannot be written, nothing changes.
-func (s *service) reload(ctx context.Context) {
+// ones, and answers each question. A message that has begun ends under the policies that it
+// began with. Either way the audit says what happened; if it cannot be written, nothing changes.
+func (s *service) reload(ctx context.Context, asks []store.Row) {
+	next, changes, err := s.candidate(ctx, s.gateway.Policy())
+	if len(asks) == 0 {
+		asks = []store.Row{{Actor: "operator"}}
+	}
+	for _, ask := range asks {
+		s.answer(ctx, ask, next, changes, err)
+	}
+}
+
+// answer says to one question what comes of it.
+func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapshot, changes []policy.Difference, broken error) {
 	old := s.gateway.Policy()
-	event := store.Event{Kind: policyTaken, Actor: "operator", Data: map[string]string{"before": old.ID}}
-	next, changes, err := s.candidate(ctx, old)
-	if err != nil {
-		event.Kind = policyKept
-		event.Data["policy"], event.Data["why"] = old.ID, err.Error()
-		s.log.Error("policies kept", "policy", old.ID, "why", err.Error())
-		if err := s.store.Record(ctx, "", event); err != nil {
-			s.log.Error("record reload", "err", err.Error())
-		}
-		return
+	event := store.Event{Kind: policyTaken, Actor: ask.Actor, Data: map[string]string{"before": old.ID, "policy": old.ID}}
+	if ask.Kind != "" {
+		event.Data["ask"] = ask.Data["ask"]
 	}
 	var weaker []string
 	for _, c := range changes {
@@ -201,16 +249,51 @@ func (s *service) reload(ctx context.Context) {
 			weaker = append(weaker, c.String())
 		}
 	}
-	event.Data["policy"], event.Data["changes"] = next.ID, strconv.Itoa(len(changes))
+	if broken == nil && next.ID == old.ID {
+		weaker, changes = nil, nil // what came into force a moment ago changes nothing more
+	}
 	if len(weaker) > 0 {
 		event.Data["weaker"] = shorten(strings.Join(weaker, "\n"))
 	}
+	why := broken
+	if why == nil {
+		why = mayTake(old, next, ask, len(weaker))
+	}
+	if why != nil {
+		event.Kind, event.Data["why"] = policyKept, why.Error()
+		s.log.Error("policies kept", "policy", old.ID, "why", why.Error())
+		if err := s.store.Record(ctx, "", event); err != nil {
+			s.log.Error("record reload", "err", err.Error())
+		}
+		return
+	}
+	event.Data["policy"], event.Data["changes"] = next.ID, strconv.Itoa(len(changes))
 	if err := s.store.Record(ctx, "", event); err != nil {
 		s.log.Error("policies kept, because the change cannot be recorded", "policy", old.ID, "err", err.Error())
 		return
 	}
 	s.gateway.SetPolicy(next)
 	s.log.Info("policies taken", "policy", next.ID, "before", old.ID, "changes", len(changes), "weaker", len(weaker))
+}
+
+// mayTake says why sound policies still may not come into force: they are others than were
+// asked for, or they protect less and nobody who may said that it is meant (I11, F21). Who
+// may is what the policies in force say, not the new ones.
+func mayTake(old, next *policy.Snapshot, ask store.Row, weaker int) error {
+	if ask.Kind != "" && ask.Data["policy"] != next.ID {
+		return errors.New("the files changed while they were being read: ask again")
+	}
+	if weaker == 0 {
+		return nil
+	}
+	less := count(weaker, "change") + map[bool]string{true: " protects less", false: " protect less"}[weaker == 1]
+	if ask.Data["weaker"] == "" {
+		return errors.New(less + ". If it is meant: gateway reload --weaker --as PERSON")
+	}
+	if p, known := old.Person(ask.Actor); !known || p.ID != ask.Actor || !p.Can("edit_policy") {
+		return fmt.Errorf("%s, and nobody called %q may edit_policy", less, ask.Actor)
+	}
+	return nil
 }
 
 // candidate returns the policies on disk if they may come into force, and what they change.

@@ -63,6 +63,9 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	s := &service{config: c, snap: snap, store: st, cert: cert, log: logger(c.Log, p.Err)}
+	if s.since, err = st.LastAudit(ctx); err != nil {
+		return err
+	}
 	if err := s.assemble(smarthost); err != nil {
 		return err
 	}
@@ -82,6 +85,7 @@ type service struct {
 	store  *store.Store
 	cert   tls.Certificate
 	log    *slog.Logger
+	since  int64 // the newest row of the audit when the service began
 
 	gateway   *gateway.Gateway
 	relay     *relay.Smarthost

@@ -76,6 +76,13 @@ func TestWeakeningIsNoticed(t *testing.T) {
 		{"not with a file", [3]string{"mail.yaml", "when: {to: unknown}\n", "when: {to: unknown}\n    unless: {attachment: any}\n"}, "the rule unknown-recipient: unless: nothing → {attachment: any}"},
 		{"a rule that loosens", [3]string{"mail.yaml", "  - name: Somebody who may", "  - {name: Files, id: files, when: {to: client, attachment: any}, do: [never_hold]}\n\n  - name: Somebody who may"}, "the rule files: nothing → Files"},
 		{"a sign-in", [3]string{"people.yaml", "signs_in_as: maya@willowhouse.example", "signs_in_as: eve@willowhouse.example"}, "the sign-in of maya: maya@willowhouse.example → eve@willowhouse.example"},
+		{"a subject that tells", [3]string{"templates.yaml", `no-word: "Hello"`, `no-word: "Your Counselling on ((weekday))"`}, "the subject no-word: Hello → Your Counselling on ((weekday))"},
+		{"a subject with a name", [3]string{"templates.yaml", `no-word: "Hello"`, `no-word: "Hello from Willow House"`}, "the subject no-word: Hello → Hello from Willow House"},
+		{"a subject with a listed word", [3]string{"templates.yaml", `no-word: "Hello"`, `no-word: "Your self-harm plan"`}, "the subject no-word: Hello → Your self-harm plan"},
+		{"another subject that tells", [3]string{"mail.yaml", "{subject: neutral-default}", "{subject: neutral-weekday}"}, "the rule neutral-subject: subject: neutral-default → neutral-weekday"},
+		{"no subject", [3]string{"mail.yaml", "{subject: neutral-default}, ", ""}, "the rule neutral-subject does: subject neutral-default → nothing"},
+		{"a person who releases", [3]string{"people.yaml", "systems:", "  - {id: kit, name: Kit Vane, signs_in_as: kit@willowhouse.example, clients_see: {name: K, address: hello@wh.example}, may: [send, release]}\nsystems:"}, "people: nothing → kit (may send, release)"},
+		{"a person from elsewhere", [3]string{"people.yaml", "systems:", "  - {id: kit, name: Kit Vane, signs_in_as: kit@elsewhere.example, clients_see: {name: K, address: hello@wh.example}, may: [send]}\nsystems:"}, "people: nothing → kit (may send)"},
 		{"permission", [3]string{"people.yaml", "may: [send, cancel_own, lock_own]", "may: [send, cancel_own, lock_own, release]"}, "what maya may do: nothing → release"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,6 +133,15 @@ func TestCompareSaysNoMoreThanThereIs(t *testing.T) {
 	wording, err := Compare(t.Context(), edited(t), edited(t, [3]string{"templates.yaml", `no-word: "Hello"`, `no-word: "Hi"`}))
 	if err != nil || len(wording) != 1 || wording[0].Weaker || wording[0].String() != "the subject no-word: Hello → Hi" {
 		t.Errorf("%v, %v", wording, err)
+	}
+	for name, e := range map[string][3]string{
+		"another neutral subject": {"mail.yaml", "{subject: neutral-default}", "{subject: neutral-note}"},
+		"somebody who only sends": {"people.yaml", "systems:", "  - {id: kit, name: Kit Vane, signs_in_as: kit@willowhouse.example, clients_see: {name: K, address: hello@wh.example}, may: [send, cancel_own]}\nsystems:"},
+	} {
+		changes, err := Compare(t.Context(), edited(t), edited(t, e))
+		if err != nil || len(changes) == 0 || slices.ContainsFunc(changes, func(d policy.Difference) bool { return d.Weaker }) {
+			t.Errorf("%s: %v, %v", name, changes, err)
+		}
 	}
 	// A rule that nobody's mail shows is still told by its own words.
 	rule, err := Compare(t.Context(), edited(t), edited(t, [3]string{"mail.yaml", "because: Youth Access section 3 (S27)", "because: S27"}))

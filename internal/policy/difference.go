@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -201,7 +202,12 @@ func (ds *differences) people(a, b *Snapshot) {
 		q, inB := b.Person(id)
 		switch {
 		case !inA:
-			ds.add("people", "", id+" (may "+some(q.May)+")", true)
+			// Whoever only sends is bound by the rules as everybody is.
+			weaker := slices.ContainsFunc(q.May, func(m string) bool { return !slices.Contains(own(), m) })
+			for _, x := range append([]mail.Address{q.SignsInAs}, q.AlsoUses...) {
+				weaker = weaker || a.ClassOf(x) == filter.ClassUnknown // mail to it was held
+			}
+			ds.add("people", "", id+" (may "+some(q.May)+")", weaker)
 		case !inB:
 			ds.add("people", id, "", false)
 		default:
@@ -227,6 +233,9 @@ func (ds *differences) people(a, b *Snapshot) {
 		}
 	}
 }
+
+// own is what people may do about their own mail only.
+func own() []string { return []string{"send", "text", "cancel_own", "lock_own"} }
 
 // words compares the lists. A phrase that is gone is no longer seen by any rule, and a new
 // one switches off the rules that have its list under unless.
@@ -269,8 +278,60 @@ func (ds *differences) rules(a, b *Snapshot) {
 		ds.add(what+": name", r.Name, s.Name, false)
 		ds.add(what+": when", x.when, y.when, narrower(r.When, s.When) || loosens(s) && narrower(s.When, r.When))
 		ds.add(what+": unless", x.unless, y.unless, exemptsMore(r.Unless, s.Unless) || loosens(s) && exemptsMore(s.Unless, r.Unless))
-		ds.lists(what+" does", verbTexts(r.Do), verbTexts(s.Do), true, loosens(s) && !loosens(r))
+		ds.verbs(what, x, y, a, b)
 	}
+}
+
+// verbs compares what two versions of a rule do. A subject in the place of another protects
+// less if it says more; a signature in the place of another only reads otherwise.
+func (ds *differences) verbs(what string, x, y writtenRule, a, b *Snapshot) {
+	was, is := slices.Clone(x.spec.Do), slices.Clone(y.spec.Do)
+	for _, kind := range []filter.VerbKind{filter.VerbSubject, filter.VerbSignature} {
+		of := func(v filter.Verb) bool { return v.Kind == kind }
+		i, j := slices.IndexFunc(was, of), slices.IndexFunc(is, of)
+		if i < 0 || j < 0 {
+			continue
+		}
+		weaker := kind == filter.VerbSubject && saysMore(a, b, a.wording.Subjects[was[i].Arg], b.wording.Subjects[is[j].Arg])
+		ds.add(what+": "+string(kind), was[i].Arg, is[j].Arg, weaker)
+		was, is = slices.Delete(was, i, i+1), slices.Delete(is, j, j+1)
+	}
+	ds.lists(what+" does", verbTexts(was), verbTexts(is), true, loosens(y.spec) && !loosens(x.spec))
+}
+
+// saysMore reports a subject that tells somebody who looks over a shoulder more than the one
+// before: a placeholder for what was not shown, the practice's name, a word of a list that
+// rules look for, or one of the trade. Of other words nobody but a person can say it.
+func saysMore(a, b *Snapshot, before, after string) bool {
+	telling := []string{"((sender_name))", "((practice))", "((weekday))"}
+	for _, t := range telling {
+		if strings.Contains(after, t) && !strings.Contains(before, t) {
+			return true
+		}
+	}
+	words := append(trade(), a.Org.Name, a.Org.TextName, b.Org.Name, b.Org.TextName)
+	for _, s := range []*Snapshot{a, b} {
+		for _, p := range s.People {
+			words = append(words, p.Name)
+		}
+		for _, l := range s.phrases {
+			words = append(words, l...)
+		}
+	}
+	spaced := func(text string) string {
+		return " " + strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), " ") + " "
+	}
+	was, is := spaced(before), spaced(after)
+	return slices.ContainsFunc(words, func(w string) bool {
+		w = spaced(w)
+		return strings.Contains(is, w) && !strings.Contains(was, w)
+	})
+}
+
+// trade are words that tell what the sender does.
+func trade() []string {
+	return []string{"counselling", "counselor", "counsellor", "therapy", "therapies", "therapist", "psychotherapy", "psychotherapist", "psychologist",
+		"session", "sessions", "clinic", "client", "patient", "treatment", "trauma", "abuse", "addiction", "mental health", "support group", "your group"}
 }
 
 // loosens reports a rule that lets pass what others hold.
@@ -333,7 +394,8 @@ func verbTexts(vs []filter.Verb) []string {
 // helps nobody.
 func (ds *differences) wording(a, b *Snapshot) {
 	for _, name := range both(a.wording.Subjects, b.wording.Subjects) {
-		ds.add("the subject "+name, a.wording.Subjects[name], b.wording.Subjects[name], false)
+		x, y := a.wording.Subjects[name], b.wording.Subjects[name]
+		ds.add("the subject "+name, x, y, x != "" && saysMore(a, b, x, y))
 	}
 	for _, name := range both(a.wording.Signatures, b.wording.Signatures) {
 		ds.add("the signature "+name, a.wording.Signatures[name], b.wording.Signatures[name], false)

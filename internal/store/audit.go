@@ -142,6 +142,13 @@ func (s *Store) LastAudit(ctx context.Context) (seq int64, err error) {
 	return seq, err
 }
 
+// AuditBefore returns the number of the newest row that was written before that moment; 0: there
+// is none. It looks at the newer rows only.
+func (s *Store) AuditBefore(ctx context.Context, at time.Time) (seq int64, err error) {
+	err = s.each(ctx, `SELECT seq FROM audit WHERE at < $1 ORDER BY seq DESC LIMIT 1`, []any{nanos(at)}, func(rows *sql.Rows) error { return rows.Scan(&seq) })
+	return seq, err
+}
+
 // auditPage is how many rows are read at once: between pages no read transaction is open
 // that would keep the write-ahead log from being emptied.
 const auditPage = 1000
