@@ -45,7 +45,8 @@ func TestShippedPoliciesLoad(t *testing.T) {
 		}
 	}
 	want := []string{"send-separately", "together-needs-consent", "unknown-recipient", "neutral-subject", "lock-documents",
-		"secure-by-hand", "crisis-signature", "no-programs", "closed-files", "young-practical", "young-talk", "no-kisses", "personal-details", "safety-first", "send-now"}
+		"secure-by-hand", "crisis-signature", "no-programs", "closed-files", "young-practical", "young-talk", "no-kisses", "personal-details", "young-personal-details",
+		"safety-first", "send-now"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("rules %v, want %v", ids, want)
 	}
