@@ -39,6 +39,7 @@ type commands struct {
 	Demo      demoCmd      `cmd:"" help:"Show everything on this machine: sample mails through the real path, before and after."`
 	Serve     serveCmd     `cmd:"" help:"Run the service."`
 	Check     checkCmd     `cmd:"" help:"Check policies and configuration."`
+	Fmt       fmtCmd       `cmd:"" help:"Put policy files into one layout; what they say stays the same."`
 	Test      testCmd      `cmd:"" help:"Run the tests of the policies."`
 	Reload    reloadCmd    `cmd:"" help:"Have the running service take changed policies, or keep the old ones."`
 	Explain   explainCmd   `cmd:"" help:"Dry run of a message: what would happen to it, and why."`

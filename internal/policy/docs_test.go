@@ -66,7 +66,7 @@ tests:
 `
 	m["tests/full.yaml"] = &fstest.MapFile{Data: []byte(full), Mode: 0o644}
 	seen := map[string]bool{}
-	if _, err := load(m, func(_, key string, _ bool) { seen[key] = true }); err != nil {
+	if _, err := newLoader(m, func(_, key string, _ bool) { seen[key] = true }).load(); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) < 90 {

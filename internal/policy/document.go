@@ -60,6 +60,9 @@ func (l *loader) read(name string) (*document, []byte, bool) {
 		d.tooLarge()
 		return d, nil, false
 	}
+	if r, ok := l.replaced[name]; ok {
+		b = r
+	}
 	l.sources[name] = b
 	d.lines = splitLines(b)
 	return d, b, d.checkCharacters()

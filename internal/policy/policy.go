@@ -85,6 +85,7 @@ func mandatory() []string {
 type loader struct {
 	fsys     fs.FS
 	sources  map[string][]byte
+	replaced map[string][]byte // read in the place of what the files hold
 	docs     []*document
 	readable map[string]bool // mandatory files that could be read: what a broken one would name is not asked for
 	problems Problems
@@ -105,16 +106,19 @@ type loader struct {
 
 // Load reads and checks all policy files in fsys. The error is [Problems] and lists
 // everything that is wrong; with an error there is no snapshot.
-func Load(fsys fs.FS) (*Snapshot, error) { return load(fsys, nil) }
+func Load(fsys fs.FS) (*Snapshot, error) { return newLoader(fsys, nil).load() }
 
-func load(fsys fs.FS, seen func(what, key string, must bool)) (*Snapshot, error) {
-	l := &loader{
+func newLoader(fsys fs.FS, seen func(what, key string, must bool)) *loader {
+	return &loader{
 		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
 		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},
 		subjects: map[string]value{}, signatures: map[string]value{}, ruleLines: map[string]int{},
 		s: &Snapshot{loc: time.UTC, names: map[string]string{}, written: map[string]writtenRule{}, phrases: map[string][]string{}, people: map[string]int{}, systems: map[string]int{},
 			bySignIn: map[string]string{}, senders: map[string]filter.Sender{}, may: map[string]map[string]bool{}, own: map[string]bool{}},
 	}
+}
+
+func (l *loader) load() (*Snapshot, error) {
 	l.directory()
 	l.loadWords()
 	readers := map[string]func(value){

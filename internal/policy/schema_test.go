@@ -158,7 +158,7 @@ func TestSchemasKnowEveryKey(t *testing.T) {
 	for name, more := range fullFiles() {
 		m[name] = &fstest.MapFile{Data: append(slices.Clone(m[name].Data), more...), Mode: 0o644}
 	}
-	s, err := load(m, func(what, k string, must bool) { want[key{what, k}] = must })
+	s, err := newLoader(m, func(what, k string, must bool) { want[key{what, k}] = must }).load()
 	if err != nil {
 		t.Fatal(err)
 	}
