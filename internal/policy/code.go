@@ -117,6 +117,11 @@ const (
 	codeWordListLine Code = "P136"
 )
 
+// Layout: the file is sound, and gateway fmt left it as it is.
+const (
+	codeLeftAsItIs Code = "P140"
+)
+
 // Tests.
 const (
 	codeTestTwice     Code = "P150"

@@ -97,7 +97,7 @@ func layOut(name string, old []byte) ([]byte, error) {
 	if path.Ext(name) == ".txt" {
 		made := layOutWords(old)
 		if !slices.Equal(wordLines(old), wordLines(made)) {
-			return nil, Problem{Text: "laid out anew, this list would say something else", Fix: "the file was left as it is"}
+			return nil, Problem{Code: codeLeftAsItIs, Text: "laid out anew, this list would say something else", Fix: "the file was left as it is"}
 		}
 		return made, nil
 	}
@@ -105,17 +105,17 @@ func layOut(name string, old []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &layouter{lines: splitLines(old)}
+	l := &layouter{lines: runesOf(old)}
 	made, err := l.file(root)
 	if err != nil {
 		return nil, err
 	}
 	again, err := documentOf(made)
 	if err != nil || !sameNode(root, again) {
-		return nil, Problem{Text: "laid out anew, this file would say something else", Fix: "the file was left as it is"}
+		return nil, Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would say something else", Fix: "the file was left as it is"}
 	}
 	if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {
-		return nil, Problem{Text: "laid out anew, this file would lose a comment", Fix: "the file was left as it is"}
+		return nil, Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would lose a comment", Fix: "the file was left as it is"}
 	}
 	return made, nil
 }
@@ -128,12 +128,12 @@ func documentOf(b []byte) (*yaml.Node, error) {
 	return &n, nil
 }
 
-// splitLines returns the lines of a file without their ends.
-func splitLines(b []byte) [][]rune {
-	text := strings.TrimPrefix(string(b), "\ufeff")
+// runesOf returns the lines of a file without their ends, in characters, as the columns of
+// the tree count.
+func runesOf(b []byte) [][]rune {
 	var out [][]rune
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\r\n \t"), "\n") {
-		out = append(out, []rune(strings.TrimSuffix(line, "\r")))
+	for _, line := range splitLines(bytes.TrimRight(b, "\r\n \t")) {
+		out = append(out, []rune(line))
 	}
 	return out
 }
@@ -203,7 +203,7 @@ func sameCharacters(a, b []byte) bool {
 // dropMarkers leaves out the lines that only begin or end a document.
 func dropMarkers(b []byte) []byte {
 	var out []byte
-	for _, line := range splitLines(b) {
+	for _, line := range runesOf(b) {
 		if t := strings.TrimSpace(string(line)); t != "..." {
 			out = append(out, t...)
 		}
@@ -214,7 +214,7 @@ func dropMarkers(b []byte) []byte {
 // layOutWords lays out a word list. The order stays: comments head groups of words.
 func layOutWords(b []byte) []byte {
 	var out []string
-	for _, line := range splitLines(b) {
+	for _, line := range runesOf(b) {
 		text := strings.TrimSpace(string(line))
 		if !strings.HasPrefix(text, "#") {
 			text = strings.Join(strings.Fields(text), " ")
@@ -229,7 +229,7 @@ func layOutWords(b []byte) []byte {
 // wordLines are the phrases and comments of a word list.
 func wordLines(b []byte) []string {
 	var out []string
-	for _, line := range splitLines(b) {
+	for _, line := range runesOf(b) {
 		if text := strings.TrimSpace(string(line)); strings.HasPrefix(text, "#") {
 			out = append(out, text)
 		} else if text != "" {
@@ -260,7 +260,7 @@ func keyOrder(list string) []string {
 
 // cannot says why a file is left as it is.
 func (l *layouter) cannot(n *yaml.Node, text, fix string) error {
-	p := Problem{Line: n.Line, Col: n.Column, Text: text, Fix: fix}
+	p := Problem{Code: codeLeftAsItIs, Line: n.Line, Col: n.Column, Text: text, Fix: fix}
 	if n.Line > 0 && n.Line <= len(l.lines) {
 		p.Excerpt = excerpt(string(l.lines[n.Line-1]), n.Line, n.Column, 1)
 	}
@@ -269,7 +269,7 @@ func (l *layouter) cannot(n *yaml.Node, text, fix string) error {
 
 func (l *layouter) file(doc *yaml.Node) ([]byte, error) {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, Problem{Text: "this file says nothing", Fix: "the file was left as it is"}
+		return nil, Problem{Code: codeLeftAsItIs, Text: "this file says nothing", Fix: "the file was left as it is"}
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode || root.Style&yaml.FlowStyle != 0 {
@@ -728,7 +728,7 @@ func (l *layouter) lead(start, indent int) ([]string, error) {
 		switch {
 		case text == "---":
 		case text != "" && !strings.HasPrefix(text, "#"):
-			return nil, Problem{Line: l.next + 1, Col: 1, Text: "this line is written in a way that cannot be laid out", Fix: "write: key, colon, space, value"}
+			return nil, Problem{Code: codeLeftAsItIs, Line: l.next + 1, Col: 1, Text: "this line is written in a way that cannot be laid out", Fix: "write: key, colon, space, value"}
 		case text != "":
 			out = append(out, pad(indent)+text)
 		case !l.inItem && (len(out) == 0 || out[len(out)-1] != ""):
