@@ -166,8 +166,7 @@ func unlaid(t *rapid.T) string {
 		}
 		return spaces(0)
 	}
-	var block func(indent string, depth int)
-	block = func(indent string, depth int) {
+	block := func(indent string, depth int) {
 		keys := rapid.Permutation([]string{"name", "id", "when", "do"}).Draw(t, "keys")
 		for i, k := range keys[:rapid.IntRange(1, 4).Draw(t, "n")] {
 			if i > 0 || depth < 2 {
