@@ -61,6 +61,7 @@ func owners() map[string][]string {
 		"github.com/pressly/goose/v3":    {"internal/store"},
 		"github.com/emersion/go-smtp":    {"internal/smtpd", "internal/relay", "cmd/gateway"},
 		"github.com/alecthomas/kong":     {"cmd/gateway"},
+		"github.com/prometheus":          {"internal/httpd"},
 	}
 }
 

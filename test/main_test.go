@@ -117,6 +117,7 @@ type service struct {
 	config   string
 	starttls string // address, known once serve is ready
 	implicit string
+	web      string // empty: none
 	sink     *sink
 	password string // maya's
 	setup    setup
@@ -152,6 +153,9 @@ func prepare(t *testing.T, s setup) *service {
 		s.smarthost = v.sink.smarthost(t)
 	}
 	// Port 0: the kernel picks a free one, and serve says which.
+	if !strings.Contains(s.yaml, "http:") {
+		s.yaml += "http: {address: \"127.0.0.1:0\"}\n"
+	}
 	yaml := fmt.Sprintf("hostname: mail.willowhouse.example\nlisten:\n  - {address: \"127.0.0.1:0\", tls: starttls}\n  - {address: \"127.0.0.1:0\", tls: implicit}\nsmarthost: %s\n%s",
 		s.smarthost, s.yaml)
 	must(t, os.WriteFile(v.config, []byte(yaml), 0o600))
@@ -236,7 +240,7 @@ func (v *service) start() {
 		v.t.Fatalf("serve did not become ready:\n%s", v.stderr)
 	}
 	said := v.stderr.String()[seen:]
-	v.starttls, v.implicit = listening(said, "STARTTLS"), listening(said, "TLS")
+	v.starttls, v.implicit, v.web = listening(said, "STARTTLS"), listening(said, "TLS"), listening(said, "HTTPS?")
 }
 
 func (v *service) running() bool {

@@ -56,6 +56,18 @@ func certificate(c Config, now time.Time) (cert tls.Certificate, warning string,
 	return cert, warning, err
 }
 
+// webTLS is what the web listener shows; nil: it speaks in clear.
+func webTLS(c Config) (*tls.Config, error) {
+	if c.HTTP.Address == "" || c.HTTP.TLS.Cert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
+	if err != nil {
+		return nil, &configError{fmt.Errorf("http.tls: the certificate cannot be used: %w", err)}
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
 // usable reports whether a certificate that we made still fits.
 func usable(cert tls.Certificate, hostname string, now time.Time) bool {
 	return cert.Leaf != nil && now.Before(cert.Leaf.NotAfter) && cert.Leaf.VerifyHostname(hostname) == nil

@@ -42,6 +42,8 @@ type Config struct {
 	Limits LimitsConfig `yaml:"limits"`
 	// Where mail leaves to.
 	Smarthost SmarthostConfig `yaml:"smarthost"`
+	// Health and figures of the running service over HTTP: /livez, /readyz and /metrics.
+	HTTP HTTPConfig `yaml:"http"`
 	// Keys outside the policies.
 	Secrets SecretsConfig `yaml:"secrets"`
 	// The gateway's own log, on standard error: ids and codes, never content or addresses.
@@ -91,6 +93,17 @@ type SmarthostConfig struct {
 	CAFile string `yaml:"ca_file"`
 	// Where it processes data; must be one of regions.allowed in organisation.yaml.
 	Region string `yaml:"region"`
+}
+
+// HTTPConfig is the web listener.
+type HTTPConfig struct {
+	// Host and port. Empty: none. One that other machines can reach needs TLS here, or an
+	// https public_url.
+	Address string `yaml:"address"`
+	// The address under which others reach it: the proxy's, where one stands in front.
+	PublicURL string `yaml:"public_url"`
+	// The certificate of the web listener, PEM files. Empty: no TLS here.
+	TLS TLSConfig `yaml:"tls"`
 }
 
 // SecretsConfig names key files.
@@ -160,7 +173,8 @@ func defaultConfig() Config {
 		Smarthost: SmarthostConfig{
 			TLS: "required",
 		},
-		Log: LogConfig{Level: "info", Format: "json"},
+		HTTP: HTTPConfig{Address: "127.0.0.1:8026", PublicURL: "http://localhost:8026"},
+		Log:  LogConfig{Level: "info", Format: "json"},
 	}
 }
 
@@ -191,7 +205,7 @@ func loadConfig(path string, named bool, environ []string, need configNeed) (Con
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		at, ps, warnings = decodeYAML(path, data, &c)
+		at, ps = decodeYAML(path, data, &c)
 		dir = filepath.Dir(path)
 	case errors.Is(err, fs.ErrNotExist) && !named:
 	case errors.Is(err, fs.ErrNotExist):
@@ -219,7 +233,7 @@ func loadConfig(path string, named bool, environ []string, need configNeed) (Con
 // resolvePaths makes the file's paths relative to the file, so that a service started from
 // elsewhere finds them. What comes from the environment stays relative to where it runs.
 func (c *Config) resolvePaths(dir string) {
-	for _, p := range []*string{&c.Data, &c.Policies, &c.TLS.Cert, &c.TLS.Key, &c.Smarthost.PasswordFile, &c.Smarthost.CAFile, &c.Secrets.MasterKeyFile} {
+	for _, p := range []*string{&c.Data, &c.Policies, &c.TLS.Cert, &c.TLS.Key, &c.HTTP.TLS.Cert, &c.HTTP.TLS.Key, &c.Smarthost.PasswordFile, &c.Smarthost.CAFile, &c.Secrets.MasterKeyFile} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -278,7 +292,42 @@ func (c *Config) validate(at places, need configNeed) problems {
 			bad(codeSmarthost, "smarthost.url", "is empty: mail could not leave", `url: "smtp://mail.provider.example:587"`)
 		}
 	}
-	return append(ps, c.validateSmarthost(at)...)
+	return slices.Concat(ps, c.validateHTTP(at), c.validateSmarthost(at))
+}
+
+// validateHTTP refuses a web listener that others could reach in clear: keys and names will
+// travel over it.
+func (c *Config) validateHTTP(at places) problems {
+	h := c.HTTP
+	var ps problems
+	bad := func(code policy.Code, key, text, fix string) {
+		ps = append(ps, at.problem(code, "http."+key, text, fix))
+	}
+	if (h.TLS.Cert == "") != (h.TLS.Key == "") {
+		bad(codeCertificate, "tls", "cert and key go together", "give both, or neither")
+	}
+	public, err := url.Parse(h.PublicURL)
+	switch {
+	case err != nil || (public.Scheme != "http" && public.Scheme != "https") || public.Hostname() == "" || public.RawQuery != "" || public.Fragment != "":
+		bad(codeHTTP, "public_url", "is not the address of a web server", `public_url: "https://gateway.willowhouse.example"`)
+		return ps
+	case public.User != nil:
+		bad(codeHTTP, "public_url", "must not hold a user name or password: it is shown in messages", "take them out")
+		return ps
+	}
+	if h.Address == "" {
+		return ps
+	}
+	host, _, err := net.SplitHostPort(h.Address)
+	if err != nil {
+		bad(codeHTTP, "address", fmt.Sprintf("%q is not a host and port", h.Address), `address: "127.0.0.1:8026"`)
+		return ps
+	}
+	if !isLoopback(host) && h.TLS.Cert == "" && public.Scheme != "https" {
+		bad(codeHTTP, "address", fmt.Sprintf("other machines can reach %s, and nothing encrypts what they say", h.Address),
+			`use "127.0.0.1:8026"; or set http.tls.cert and http.tls.key; or, behind a proxy that has TLS, give its https address as http.public_url`)
+	}
+	return ps
 }
 
 func (c *Config) validateSmarthost(at places) problems {

@@ -168,6 +168,15 @@ func TestBadConfigurations(t *testing.T) {
 		"user without password":       {"smarthost: {url: \"smtp://mail.provider.example\", username: u}\n", nil, []string{"username: and password_file go together"}},
 		"plain text listener":         {good + "listen: [{address: \"127.0.0.1:25\", tls: none}]\n", nil, []string{`listen[0].tls: "none" is neither starttls nor implicit`}},
 		"certificate without key":     {good + "tls: {cert: a.pem}\n", nil, []string{"tls: cert and key go together"}},
+		"web beyond loopback":         {good + "http: {address: \"0.0.0.0:8026\"}\n", nil, []string{"http.address: other machines can reach 0.0.0.0:8026, and nothing encrypts what they say", "http.tls.cert and http.tls.key"}},
+		"web on all addresses":        {good + "http: {address: \":8026\"}\n", nil, []string{"other machines can reach :8026"}},
+		"web behind a plain proxy":    {good + "http: {address: \"192.0.2.1:8026\", public_url: \"http://gateway.willowhouse.example\"}\n", nil, []string{"other machines can reach 192.0.2.1:8026"}},
+		"web without a port":          {good + "http: {address: localhost}\n", nil, []string{`http.address: "localhost" is not a host and port`}},
+		"web certificate, no key":     {good + "http: {tls: {cert: a.pem}}\n", nil, []string{"http.tls: cert and key go together"}},
+		"public URL without scheme":   {good + "http: {public_url: gateway.willowhouse.example}\n", nil, []string{"http.public_url: is not the address of a web server"}},
+		"a password in public URL":    {good + "http: {public_url: \"https://u:secret@a.example\"}\n", nil, []string{"http.public_url: must not hold a user name or password"}},
+		"web key misspelt":            {good + "http: {adress: \"127.0.0.1:1\"}\n", nil, []string{`gateway.yaml:2:8: unknown key "http.adress"`, `did you mean "address"?`}},
+		"web from environment":        {good, []string{"GATEWAY_HTTP_ADDRESS=0.0.0.0:1"}, []string{"http.address: other machines can reach 0.0.0.0:1"}},
 		"no listener":                 {good + "listen: []\n", nil, []string{"listen: is empty"}},
 		"bad value from environment":  {good, []string{"GATEWAY_LIMITS_CONNECTIONS=x"}, []string{`GATEWAY_LIMITS_CONNECTIONS: "x" is not a whole number`}},
 		"bad list from environment":   {good, []string{"GATEWAY_LISTEN=[{adress: x}]"}, []string{`did you mean "address"?`}},
@@ -192,6 +201,29 @@ func TestBadConfigurations(t *testing.T) {
 				t.Errorf("shows the password: %v", err)
 			}
 		})
+	}
+}
+
+// What is encrypted, here or by a proxy, may be reached from elsewhere.
+func TestWebBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	for _, yaml := range []string{
+		"http: {address: \"0.0.0.0:8443\", tls: {cert: c.pem, key: k.pem}}\n",
+		"http: {address: \"0.0.0.0:8026\", public_url: \"https://gateway.willowhouse.example\"}\n",
+		"http: {address: \"[::1]:8026\"}\n", "http: {address: \"localhost:8026\"}\n", "http: {address: \"\"}\n",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "gateway.yaml")
+		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := loadConfig(path, true, nil, needNothing)
+		if err != nil {
+			t.Errorf("%s: %v", yaml, err)
+		}
+		if c.HTTP.TLS.Cert != "" && c.HTTP.TLS.Cert != filepath.Join(dir, "c.pem") {
+			t.Errorf("the certificate is looked for in %s", c.HTTP.TLS.Cert)
+		}
 	}
 }
 
@@ -258,7 +290,7 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := defaultConfig()
-		at, ps, _ := decodeYAML("gateway.yaml", b, &c)
+		at, ps := decodeYAML("gateway.yaml", b, &c)
 		for _, p := range ps {
 			if p.Text == "" || p.Error() == "" || p.Code == "" {
 				t.Errorf("a problem without a text: %+v", p)

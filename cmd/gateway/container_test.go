@@ -166,7 +166,7 @@ func startInRoot(t *testing.T, root string, env []string) {
 			cmd.Env = []string{"GATEWAY_DATA=/data", "GATEWAY_POLICIES=/policies"}
 			cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 		}
-		cmd.Env = append(cmd.Env, "GATEWAY_SMARTHOST_URL=smtp://127.0.0.1:9", "GATEWAY_SMARTHOST_TLS=none",
+		cmd.Env = append(cmd.Env, "GATEWAY_SMARTHOST_URL=smtp://127.0.0.1:9", "GATEWAY_SMARTHOST_TLS=none", "GATEWAY_HTTP_ADDRESS=127.0.0.1:0",
 			`GATEWAY_LISTEN=[{address: "127.0.0.1:0", tls: starttls}]`)
 		return cmd
 	}

@@ -78,6 +78,7 @@ func newDemo(ctx context.Context, p *program, dir string, once bool) (_ *demo, e
 	c.Hostname, c.Data = "mail.willowhouse.example", dir
 	if once {
 		c.Listen = []ListenConfig{{"127.0.0.1:0", "starttls"}, {"127.0.0.1:0", "implicit"}}
+		c.HTTP.Address = "127.0.0.1:0"
 	}
 	key, _, err := store.MasterKey(dir, "")
 	if err != nil {

@@ -109,7 +109,7 @@ func TestNewcomersPathFromREADME(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "plaincover")
 	copyTree(t, "../..", dir)
 	port := freePort(t)
-	ports := strings.NewReplacer("127.0.0.1:2525", "127.0.0.1:"+freePort(t), "127.0.0.1:1587", "127.0.0.1:"+port, "127.0.0.1:1465", "127.0.0.1:0")
+	ports := strings.NewReplacer("127.0.0.1:2525", "127.0.0.1:"+freePort(t), "127.0.0.1:1587", "127.0.0.1:"+port, "127.0.0.1:1465", "127.0.0.1:0", "127.0.0.1:8026", "127.0.0.1:0")
 	sample := filepath.Join(dir, "gateway.sample.yaml")
 	b, err := os.ReadFile(sample)
 	if err != nil {

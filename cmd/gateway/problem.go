@@ -27,4 +27,5 @@ const (
 	codeSmarthostKey policy.Code = "G018" // user name and password
 	codeRegion       policy.Code = "G019"
 	codeNoPolicies   policy.Code = "G020"
+	codeHTTP         policy.Code = "G021"
 )

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -190,6 +192,7 @@ func (s *service) reloads(ctx context.Context, asked <-chan os.Signal) error {
 			asks, err := s.asks(ctx, &since)
 			if err != nil {
 				s.log.Error("policies kept, because the audit cannot be read", "err", err.Error())
+				s.gateway.Reloaded(gateway.Reload{Why: "database"})
 				continue
 			}
 			s.reload(ctx, asks)
@@ -260,6 +263,7 @@ func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapsh
 		why = mayTake(old, next, ask, len(weaker))
 	}
 	if why != nil {
+		s.gateway.Reloaded(refused(why))
 		event.Kind, event.Data["why"] = policyKept, why.Error()
 		s.log.Error("policies kept", "policy", old.ID, "why", why.Error())
 		if err := s.store.Record(ctx, "", event); err != nil {
@@ -270,9 +274,11 @@ func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapsh
 	event.Data["policy"], event.Data["changes"] = next.ID, strconv.Itoa(len(changes))
 	if err := s.store.Record(ctx, "", event); err != nil {
 		s.log.Error("policies kept, because the change cannot be recorded", "policy", old.ID, "err", err.Error())
+		s.gateway.Reloaded(gateway.Reload{Why: "database"})
 		return
 	}
 	s.gateway.SetPolicy(next)
+	s.gateway.Reloaded(gateway.Reload{Taken: true, Changes: len(changes), Weaker: len(weaker)})
 	s.log.Info("policies taken", "policy", next.ID, "before", old.ID, "changes", len(changes), "weaker", len(weaker))
 }
 
@@ -281,42 +287,75 @@ func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapsh
 // may is what the policies in force say, not the new ones.
 func mayTake(old, next *policy.Snapshot, ask store.Row, weaker int) error {
 	if ask.Kind != "" && ask.Data["policy"] != next.ID {
-		return errors.New("the files changed while they were being read: ask again")
+		return &notTaken{gateway.Reload{Why: "changed"}, "the files changed while they were being read: ask again"}
 	}
 	if weaker == 0 {
 		return nil
 	}
 	less := count(weaker, "change") + map[bool]string{true: " protects less", false: " protect less"}[weaker == 1]
 	if ask.Data["weaker"] == "" {
-		return errors.New(less + ". If it is meant: gateway reload --weaker --as PERSON")
+		return &notTaken{gateway.Reload{Why: "weaker", Weaker: weaker}, less + ". If it is meant: gateway reload --weaker --as PERSON"}
 	}
 	if p, known := old.Person(ask.Actor); !known || p.ID != ask.Actor || !p.Can("edit_policy") {
-		return fmt.Errorf("%s, and nobody called %q may edit_policy", less, ask.Actor)
+		return &notTaken{gateway.Reload{Why: "weaker", Weaker: weaker}, fmt.Sprintf("%s, and nobody called %q may edit_policy", less, ask.Actor)}
 	}
 	return nil
 }
 
+// notTaken is why policies stay out of force, where the reason is in the policies.
+type notTaken struct {
+	gateway.Reload
+	text string
+}
+
+func (n *notTaken) Error() string { return n.text }
+
+// refused is the reason in codes and numbers.
+func refused(why error) gateway.Reload {
+	if n, ok := errors.AsType[*notTaken](why); ok {
+		return n.Reload
+	}
+	return gateway.Reload{Why: "unreadable"}
+}
+
+// codesOf returns the codes of problems, each once.
+func codesOf(ps problems) []string {
+	var codes []string
+	for _, p := range ps {
+		codes = append(codes, string(p.Code))
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
 // candidate returns the policies on disk if they may come into force, and what they change.
 // The error is for the log and the audit: it counts, and shows nothing of the files.
-func (s *service) candidate(ctx context.Context, old *policy.Snapshot) (*policy.Snapshot, []policy.Difference, error) {
-	next, err := policies(s.config.Policies)
+func (s *service) candidate(ctx context.Context, old *policy.Snapshot) (next *policy.Snapshot, changes []policy.Difference, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// What was read must not end the service. The value of a panic could quote a file.
+			s.log.Error("reading the policies panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			next, changes, err = nil, nil, &notTaken{gateway.Reload{Why: "internal"}, "a fault of the program: the log has its place"}
+		}
+	}()
+	next, err = policies(s.config.Policies)
 	if ps, ok := errors.AsType[problems](err); ok {
-		return nil, nil, fmt.Errorf("%s: gateway check shows them", count(len(ps), "problem"))
+		return nil, nil, &notTaken{gateway.Reload{Why: "problems", Problems: len(ps), Codes: codesOf(ps)}, count(len(ps), "problem") + ": gateway check shows them"}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := checkRegion(s.config, next); err != nil {
-		return nil, nil, errors.New("the smarthost's region is not allowed by organisation.yaml")
+		return nil, nil, &notTaken{gateway.Reload{Why: "region", Problems: 1}, "the smarthost's region is not allowed by organisation.yaml"}
 	}
 	report, err := gateway.RunTests(ctx, next)
 	if err != nil {
 		return nil, nil, err
 	}
 	if n := failures(report); n > 0 {
-		return nil, nil, fmt.Errorf("%d of %s failed: gateway test names them", n, count(len(report.Results), "test"))
+		return nil, nil, &notTaken{gateway.Reload{Why: "tests", Problems: n}, fmt.Sprintf("%d of %s failed: gateway test names them", n, count(len(report.Results), "test"))}
 	}
-	changes, err := gateway.Compare(ctx, old, next)
+	changes, err = gateway.Compare(ctx, old, next)
 	return next, changes, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plaincover/plaincover/internal/gateway"
+	"github.com/plaincover/plaincover/internal/httpd"
 	"github.com/plaincover/plaincover/internal/mail"
 	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/queue"
@@ -66,11 +67,17 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 	if s.since, err = st.LastAudit(ctx); err != nil {
 		return err
 	}
+	if s.webTLS, err = webTLS(c); err != nil {
+		return err
+	}
 	if err := s.assemble(smarthost); err != nil {
 		return err
 	}
 	if err := s.listen(ctx); err != nil {
 		return err
+	}
+	if s.webListener != nil {
+		p.say("listening on %s (%s)", s.webListener.Addr(), map[bool]string{true: "HTTPS", false: "HTTP"}[s.webTLS != nil])
 	}
 	for _, l := range s.listeners {
 		p.say("listening on %s (%s)", l.Addr(), l.name())
@@ -84,6 +91,7 @@ type service struct {
 	snap   *policy.Snapshot
 	store  *store.Store
 	cert   tls.Certificate
+	webTLS *tls.Config // nil: in clear
 	log    *slog.Logger
 	since  int64 // the newest row of the audit when the service began
 
@@ -92,6 +100,9 @@ type service struct {
 	queue     *queue.Queue
 	server    *smtpd.Server
 	listeners []listener
+
+	web         *httpd.Server
+	webListener net.Listener // nil: none is wanted
 }
 
 type listener struct {
@@ -130,6 +141,7 @@ func (s *service) assemble(smarthost relay.Config) (err error) {
 		Limits: smtpd.Limits{MessageBytes: int64(c.Limits.MessageBytes), Recipients: c.Limits.Recipients,
 			Connections: c.Limits.Connections, ConnectionsPerIP: c.Limits.ConnectionsPerIP},
 	})
+	s.web = httpd.New(httpd.Config{Store: s.store, Gateway: s.gateway, Queue: s.queue, Version: versionOf().Version, TLS: s.webTLS, Log: s.log})
 	return nil
 }
 
@@ -137,17 +149,30 @@ func (s *service) assemble(smarthost relay.Config) (err error) {
 const deliveryWorkers = 16
 
 // listen opens all listeners, or none.
-func (s *service) listen(ctx context.Context) error {
+func (s *service) listen(ctx context.Context) (err error) {
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, l := range s.listeners {
+			err = errors.Join(err, l.Close())
+		}
+		if s.webListener != nil {
+			err = errors.Join(err, s.webListener.Close())
+		}
+	}()
 	var lc net.ListenConfig
 	for _, l := range s.config.Listen {
 		ln, err := lc.Listen(ctx, "tcp", l.Address)
 		if err != nil {
-			for _, open := range s.listeners {
-				err = errors.Join(err, open.Close())
-			}
 			return fmt.Errorf("listen: %w", err)
 		}
 		s.listeners = append(s.listeners, listener{ln, l.TLS == "implicit"})
+	}
+	if address := s.config.HTTP.Address; address != "" {
+		if s.webListener, err = lc.Listen(ctx, "tcp", address); err != nil {
+			return fmt.Errorf("http.address: %w (choose another, or an empty one for no web listener)", err)
+		}
 	}
 	return nil
 }
@@ -165,6 +190,14 @@ func (s *service) run(ctx context.Context, asked <-chan os.Signal) error {
 			return nil
 		})
 	}
+	if s.webListener != nil {
+		g.Go(func() error {
+			if err := s.web.Serve(s.webListener); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("serve %s: %w", s.webListener.Addr(), err)
+			}
+			return nil
+		})
+	}
 	g.Go(func() error {
 		err := s.queue.Run(ctx)
 		if ctx.Err() == nil {
@@ -177,9 +210,10 @@ func (s *service) run(ctx context.Context, asked <-chan os.Signal) error {
 	g.Go(func() error {
 		<-ctx.Done()
 		s.log.Info("draining")
+		s.web.Drain() // whoever asks is told until the last mail app has its answer
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
-		err := s.server.Shutdown(drain)
+		err := errors.Join(s.server.Shutdown(drain), s.web.Shutdown(drain))
 		if errors.Is(err, context.DeadlineExceeded) {
 			s.log.Warn("connections were cut", "after", drainTime.String())
 			return nil

@@ -14,11 +14,19 @@ func (versionCmd) Help() string { return "Example: gateway version --json" }
 
 // Run prints the version.
 func (versionCmd) Run(p *program) error {
-	v := struct {
-		Version string `json:"version"`
-		Commit  string `json:"commit"`
-		Go      string `json:"go"`
-	}{"(devel)", "unknown", runtime.Version()}
+	v := versionOf()
+	return p.emit(v, func(w io.Writer) { fmt.Fprintf(w, "gateway %s, commit %s, %s\n", v.Version, v.Commit, v.Go) })
+}
+
+type version struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+}
+
+// versionOf is the version of this program.
+func versionOf() version {
+	v := version{"(devel)", "unknown", runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" {
 			v.Version = info.Main.Version
@@ -29,5 +37,5 @@ func (versionCmd) Run(p *program) error {
 			}
 		}
 	}
-	return p.emit(v, func(w io.Writer) { fmt.Fprintf(w, "gateway %s, commit %s, %s\n", v.Version, v.Commit, v.Go) })
+	return v
 }

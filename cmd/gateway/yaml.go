@@ -62,23 +62,22 @@ func width(n *yaml.Node) int {
 }
 
 // decodeYAML reads a configuration file into c and returns every problem in it, and where its
-// keys stand. The warnings are about keys that ask for something that may safely be absent.
-func decodeYAML(file string, data []byte, c *Config) (places, problems, []string) {
+// keys stand.
+func decodeYAML(file string, data []byte, c *Config) (places, problems) {
 	at := places{file, data, map[string]*yaml.Node{}}
 	root, ps := policy.YAML(file, data)
 	if len(ps) > 0 || root == nil {
-		return at, ps, nil
+		return at, ps
 	}
 	d := decoder{places: at}
 	d.value("", root, reflect.ValueOf(c).Elem())
-	return at, d.problems, d.warnings
+	return at, d.problems
 }
 
 // decoder walks a YAML tree along a struct, so that each problem has its place.
 type decoder struct {
 	places
 	problems problems
-	warnings []string
 }
 
 func (d *decoder) add(code policy.Code, n *yaml.Node, text, hint string) {
@@ -129,10 +128,6 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		seen[k.Value] = true
 		if f, ok := fields[k.Value]; ok {
 			d.value(full, val, v.Field(f))
-			continue
-		}
-		if full == "http" {
-			d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: http: this version has no HTTP API and no pages yet; nothing listens there", d.file, k.Line, k.Column))
 			continue
 		}
 		if what, ok := later()[full]; ok {

@@ -68,6 +68,8 @@ type Gateway struct {
 	text   *semaphore.Weighted // and that of their texts, once they are parsed
 
 	without withoutLines
+	tally   tally
+	inForce inForce
 }
 
 // New returns a gateway. Without a policy there is nothing that it could decide, so that is
@@ -100,7 +102,7 @@ func New(c Config) (*Gateway, error) {
 		g.memory = 256 << 20
 	}
 	g.work, g.text = semaphore.NewWeighted(g.memory/2), semaphore.NewWeighted(g.memory/2)
-	g.policy.Store(c.Policy)
+	g.SetPolicy(c.Policy)
 	return g, nil
 }
 
@@ -108,7 +110,11 @@ func New(c Config) (*Gateway, error) {
 func (g *Gateway) Policy() *policy.Snapshot { return g.policy.Load() }
 
 // SetPolicy swaps the policies for all messages that begin from now on.
-func (g *Gateway) SetPolicy(s *policy.Snapshot) { g.policy.Store(s) }
+func (g *Gateway) SetPolicy(s *policy.Snapshot) {
+	if old := g.policy.Swap(s); old == nil || old.ID != s.ID {
+		g.inForce.begin(s.ID, g.now())
+	}
+}
 
 // NewID returns a fresh id for a message.
 func (g *Gateway) NewID() (mail.ID, error) {

@@ -82,7 +82,7 @@ func at[T any](list [][]T, i int) []T {
 // copies, its deliveries and its audit row are committed to disk. An error is classified: a
 // refusal by policy is Rejected and says what to change; anything else that goes wrong is
 // temporary and changes nothing.
-func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Receipt, error) {
+func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (_ Receipt, err error) {
 	in := g.store.NewSpool(spoolMemory)
 	defer in.Close()
 	// What arrives comes in pieces of 4 KiB: io.Copy's own buffer would be most of what a
@@ -91,6 +91,7 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
+	defer func() { g.tally.failure(err) }()
 	snap := g.Policy()
 	if n > g.limits.Bytes {
 		return Receipt{}, g.refuseUnread(ctx, snap, e, "M10", fault.TooLarge, fault.Status{Code: 552, Subject: 3, Detail: 4},
@@ -127,6 +128,7 @@ func (g *Gateway) Submit(ctx context.Context, e *mail.Envelope, r io.Reader) (Re
 		return Receipt{}, cannotRecord(err)
 	}
 	g.without.remember(d.without)
+	g.tally.count(a.Message.Outcome)
 	g.log.Info("accepted", "id", e.ID, "outcome", a.Message.Outcome, "copies", len(a.Jobs), "size", n)
 	return g.receipt(d)
 }
@@ -492,6 +494,7 @@ func (g *Gateway) refuse(ctx context.Context, d *decided) error {
 	if err := g.store.Accept(ctx, a); err != nil {
 		return cannotRecord(err)
 	}
+	g.tally.count(a.Message.Outcome)
 	g.log.Info("refused", "id", d.env.ID, "size", d.mail.Size)
 	return refusal
 }
@@ -513,6 +516,7 @@ func (g *Gateway) refuseUnread(ctx context.Context, snap *policy.Snapshot, e *ma
 	if err := g.store.Accept(ctx, a); err != nil {
 		return cannotRecord(err)
 	}
+	g.tally.count(a.Message.Outcome)
 	return &fault.Error{Kind: k, Status: st, Public: text + bracket(id, string(e.ID))}
 }
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -65,6 +66,29 @@ type Queue struct {
 	Config
 	jobs chan store.Job
 	idle chan struct{} // one value for each worker that has nothing to do
+
+	tally struct {
+		sync.Mutex
+		Tally
+	}
+}
+
+// Tally counts what attempts came to, by recipient, since the program started.
+type Tally map[store.Outcome]uint64
+
+// Tally returns what has been counted so far.
+func (q *Queue) Tally() Tally {
+	q.tally.Lock()
+	defer q.tally.Unlock()
+	return maps.Clone(q.tally.Tally)
+}
+
+func (q *Queue) count(results []store.Result) {
+	q.tally.Lock()
+	defer q.tally.Unlock()
+	for _, r := range results {
+		q.tally.Tally[r.Outcome]++
+	}
 }
 
 // New returns a queue that is not running yet.
@@ -87,7 +111,9 @@ func New(c Config) *Queue {
 	if c.Backoff == nil {
 		c.Backoff = Backoff
 	}
-	return &Queue{Config: c, jobs: make(chan store.Job, c.Workers), idle: make(chan struct{}, c.Workers)}
+	q := &Queue{Config: c, jobs: make(chan store.Job, c.Workers), idle: make(chan struct{}, c.Workers)}
+	q.tally.Tally = Tally{}
+	return q
 }
 
 // Backoff returns a random pause after that many attempts: between one minute and a ceiling
@@ -275,6 +301,7 @@ func (q *Queue) record(ctx context.Context, j store.Job, results []store.Result,
 	for pause := retryStore; ; pause = min(2*pause, time.Minute) {
 		err := q.finish(ctx, j, results, next, log)
 		if err == nil {
+			q.count(results)
 			return
 		}
 		log.Error("cannot record the result", "error", err)

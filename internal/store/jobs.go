@@ -433,6 +433,45 @@ func (s *Store) NextDue(ctx context.Context) (time.Time, bool, error) {
 	return time.Time{}, false, nil
 }
 
+// Waiting says what is not finished.
+type Waiting struct {
+	Queued, Sending, InDoubt, Held int
+	// Oldest is when the oldest job that should leave was accepted; zero: there is none.
+	Oldest time.Time
+}
+
+// Waiting counts the jobs that are not finished.
+func (s *Store) Waiting(ctx context.Context) (w Waiting, err error) {
+	// Each WHERE is that of an index, so that what was delivered costs nothing.
+	err = s.each(ctx, `SELECT state, count(*), min(accepted_at) FROM jobs WHERE state IN ('queued','in_doubt') GROUP BY state
+		UNION ALL SELECT 'sending', count(*), min(accepted_at) FROM jobs WHERE state = 'sending'
+		UNION ALL SELECT 'held', count(*), NULL FROM jobs WHERE state = 'held'`, nil, func(rows *sql.Rows) error {
+		var (
+			st       State
+			n        int
+			accepted sql.NullInt64
+		)
+		if err := rows.Scan(&st, &n, &accepted); err != nil {
+			return err
+		}
+		switch st {
+		case Queued:
+			w.Queued = n
+		case InDoubt:
+			w.InDoubt = n
+		case Sending:
+			w.Sending = n
+		case Held:
+			w.Held = n
+		}
+		if at := when(accepted.Int64); accepted.Valid && (w.Oldest.IsZero() || at.Before(w.Oldest)) {
+			w.Oldest = at
+		}
+		return nil
+	})
+	return w, err
+}
+
 // JobFilter says which jobs to list.
 type JobFilter struct {
 	Message mail.ID // empty: of all messages

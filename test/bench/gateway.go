@@ -24,6 +24,7 @@ policies: %q
 listen:
   - {address: "127.0.0.1:%d", tls: implicit}
 tls: {cert: %q, key: %q}
+http: {address: ""}
 limits: {connections_per_ip: 200}
 smarthost: {url: "smtp://%s", tls: none, region: GB}
 `
