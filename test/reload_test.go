@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -183,5 +184,87 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 	v.stop()
 	if _, said, code := v.reload(); code != 1 || !strings.Contains(said, "no service runs") {
 		t.Errorf("without a service: exit %d, %s", code, said)
+	}
+}
+
+// Whatever becomes of a live file, the service that is told to read it goes on with the rules
+// that it has (I11, F21): unknown people's mail waits, clients' subjects stay neutral.
+func TestDamagedLiveFilesChangeNothing(t *testing.T) {
+	t.Parallel()
+	v := newService(t, setup{})
+	const stranger = "someone@elsewhere.example"
+	dir := filepath.Join(v.dir, "policies")
+	sent := 0
+	rulesAct := func(after string) {
+		t.Helper()
+		text, err := v.submit(letter(stranger, "Tuesday", "See you then."), stranger)
+		must(t, err)
+		if !strings.Contains(text, "held as") {
+			t.Errorf("after %s mail to somebody unknown leaves: %s", after, text)
+		}
+		sent++
+		v.accepted(letter(anna, "Your counselling", "See you then."), anna)
+		for _, m := range v.sink.wait(t, sent, anna) {
+			if strings.Contains(string(m.data), "counselling") || !strings.Contains(string(m.data), "Samaritans") {
+				t.Errorf("after %s a client gets\n%s", after, m.data)
+			}
+		}
+	}
+	rulesAct("nothing")
+	half := func(name string) error {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(name, b[:len(b)/2], 0o600)
+	}
+	instead := func(do func(name string) error) func(string) error {
+		return func(name string) error {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
+			return do(name)
+		}
+	}
+	for _, c := range []struct {
+		what, file string
+		do         func(name string) error
+	}{
+		{"half a file of rules", "mail.yaml", half},
+		{"half a word list", "words/therapy_talk.txt", half},
+		{"an empty word list", "words/care_words.txt", func(name string) error { return os.Truncate(name, 0) }},
+		{"no people", "people.yaml", os.Remove},
+		{"no rules and no tests", "", func(name string) error {
+			must(t, os.RemoveAll(filepath.Join(name, "tests")))
+			return os.WriteFile(filepath.Join(name, "mail.yaml"), []byte("rules:\n  - {name: One, id: one, when: {to: anyone}, do: [{tell: sam}]}\n"), 0o600)
+		}},
+		{"a pipe", "mail.yaml", instead(func(name string) error { return syscall.Mkfifo(name, 0o600) })},
+		{"a directory", "organisation.yaml", instead(func(name string) error { return os.Mkdir(name, 0o700) })},
+		{"a link to itself", "clients.yaml", instead(func(name string) error { return os.Symlink("clients.yaml", name) })},
+		{"a link to a device", "mail.yaml", instead(func(name string) error { return os.Symlink("/dev/zero", name) })},
+		{"100 MB", "templates.yaml", func(name string) error { return os.Truncate(name, 100<<20) }},
+		{"a file that we may not read", "mail.yaml", func(name string) error { // root may read what has no bits
+			if os.Geteuid() == 0 {
+				return os.Remove(name)
+			}
+			return os.Chmod(name, 0)
+		}},
+		{"no directory", "", os.RemoveAll},
+	} {
+		must(t, c.do(filepath.Join(dir, c.file)))
+		seen := v.stderr.Len()
+		must(t, v.hangUp())
+		if !v.stderr.wait(t, seen, `policies kept`, v.exited) {
+			t.Fatalf("after %s the service does not answer:\n%s", c.what, v.stderr)
+		}
+		rulesAct(c.what)
+		if r, said, code := v.reload(); code != 1 || r.OK || said == "" {
+			t.Errorf("after %s: exit %d, %+v\n%s", c.what, code, r, said)
+		}
+		must(t, os.RemoveAll(dir))
+		must(t, os.CopyFS(dir, os.DirFS("../policies")))
+	}
+	if r, said, code := v.reload(); code != 0 || r.Before != r.Policy {
+		t.Errorf("the files are as they were: exit %d, %+v\n%s", code, r, said)
 	}
 }

@@ -60,23 +60,7 @@ type fate struct {
 
 // probe decides about a made-up mail.
 func probe(ctx context.Context, snap *policy.Snapshot, t policy.Test) (fate, error) {
-	g, err := New(Config{Policy: snap, Facts: store.NewFixture(t.Clients, t.At), Hostname: "gateway.test"})
-	if err != nil {
-		return fate{}, err
-	}
-	src, err := testSource(snap, t)
-	if err != nil {
-		return fate{}, err
-	}
-	m, err := mail.Parse(strings.NewReader(src), int64(len(src)), g.limits)
-	if err != nil {
-		return fate{}, fmt.Errorf("gateway: compare: %w", err)
-	}
-	in, err := g.input(ctx, snap, testEnvelope(snap, t), m, nil)
-	if err != nil {
-		return fate{}, err
-	}
-	plan, err := filter.Run(append([]filter.Rule{identity{snap}}, snap.Rules...), snap.Practice, in)
+	plan, err := planOf(ctx, snap, t)
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return fate{outcome: "try again later", level: int(filter.Refuse) + 1}, nil
 	}
@@ -97,6 +81,27 @@ func probe(ctx context.Context, snap *policy.Snapshot, t policy.Test) (fate, err
 		}
 	}
 	return f, nil
+}
+
+// planOf decides about a mail on paper.
+func planOf(ctx context.Context, snap *policy.Snapshot, t policy.Test) (filter.Plan, error) {
+	g, err := New(Config{Policy: snap, Facts: store.NewFixture(t.Clients, t.At), Hostname: "gateway.test"})
+	if err != nil {
+		return filter.Plan{}, err
+	}
+	src, err := testSource(snap, t)
+	if err != nil {
+		return filter.Plan{}, err
+	}
+	m, err := mail.Parse(strings.NewReader(src), int64(len(src)), g.limits)
+	if err != nil {
+		return filter.Plan{}, err
+	}
+	in, err := g.input(ctx, snap, testEnvelope(snap, t), m, nil)
+	if err != nil {
+		return filter.Plan{}, err
+	}
+	return filter.Run(append([]filter.Rule{identity{snap}}, snap.Rules...), snap.Practice, in)
 }
 
 // compare returns what is different, with the place of the mail left open.

@@ -79,11 +79,13 @@ func some(list []string) string {
 func Differences(before, after *Snapshot) []Difference {
 	var ds differences
 	ds.organisation(before.Org, after.Org)
+	ds.hours(before, after)
 	ds.clients(before.Clients, after.Clients)
 	ds.people(before, after)
 	ds.words(before, after)
 	ds.rules(before, after)
 	ds.wording(before, after)
+	ds.lists("tests", testNames(before), testNames(after), false, false)
 	return ds
 }
 
@@ -105,7 +107,6 @@ func (ds *differences) organisation(a, b Organisation) {
 	ds.add("the practice's country", a.Country, b.Country, false)
 	ds.add("the practice's nation", a.Nation, b.Nation, false)
 	ds.add("the practice's language", a.Language, b.Language, false)
-	ds.add("the practice's time zone", a.Timezone, b.Timezone, false)
 	ds.lists("domains whose addresses are colleagues", a.Domains, b.Domains, false, true)
 	ds.add("who is told of danger", a.SafeguardingLead, b.SafeguardingLead, false)
 	ds.add("who answers for data protection", a.DataProtection, b.DataProtection, false)
@@ -128,13 +129,49 @@ func (ds *differences) organisation(a, b Organisation) {
 	ds.add("reminder of held mail after", a.HeldMail.RemindAfter.String(), b.HeldMail.RemindAfter.String(), false)
 	ds.add("held mail is stopped after", a.HeldMail.ExpiresAfter.String(), b.HeldMail.ExpiresAfter.String(), false)
 	ds.lists("regions where mail may be processed", a.Regions, b.Regions, false, true)
+}
+
+// hours compares when somebody is there. It protects less where a rule holds what is sent
+// outside of these hours and there are more of them, or where one holds within them.
+func (ds *differences) hours(before, after *Snapshot) {
+	outside, otherwise := false, false // a rule says outside; where fewer hours protect less
+	for _, s := range []*Snapshot{before, after} {
+		for _, r := range s.written {
+			for i, cs := range [][]filter.Condition{r.spec.When, r.spec.Unless} {
+				for _, c := range cs {
+					eachWithin(c, func(c filter.Condition) {
+						if _, ok := c.(filter.Outside); ok {
+							outside, otherwise = true, otherwise || i == 1 || loosens(r.spec)
+						}
+					})
+				}
+			}
+		}
+	}
 	hours := func(w WorkingHours) string {
 		if len(w.Days) == 0 {
 			return ""
 		}
 		return fmt.Sprintf("%v %02d:%02d to %02d:%02d %s", w.Days, w.From.Hour, w.From.Minute, w.To.Hour, w.To.Minute, w.BankHolidays)
 	}
-	ds.add("working hours", hours(a.WorkingHours), hours(b.WorkingHours), false)
+	a, b := before.Org, after.Org
+	ds.add("the practice's time zone", a.Timezone, b.Timezone, outside)
+	ds.add("working hours", hours(a.WorkingHours), hours(b.WorkingHours), outside && (otherwise || !within(b.WorkingHours, a.WorkingHours)))
+}
+
+// within reports hours that have no moment that the others lack.
+func within(b, a WorkingHours) bool {
+	minute := func(c Clock) int { return c.Hour*60 + c.Minute }
+	return len(without(dayNames(b.Days), dayNames(a.Days))) == 0 && minute(b.From) >= minute(a.From) && minute(b.To) <= minute(a.To) &&
+		(b.BankHolidays == a.BankHolidays || a.BankHolidays == "none" || a.BankHolidays == "")
+}
+
+func dayNames(days []time.Weekday) []string {
+	var out []string
+	for _, d := range days {
+		out = append(out, d.String())
+	}
+	return out
 }
 
 func (ds *differences) clients(a, b ClientRules) {
@@ -214,7 +251,8 @@ func (ds *differences) people(a, b *Snapshot) {
 			ds.lists("what "+id+" may do", p.May, q.May, false, true)
 			ds.add("the address that clients see of "+id, p.Alias.String(), q.Alias.String(), q.Alias.IsZero())
 			ds.add("the name that clients see of "+id, p.AliasName, q.AliasName, false)
-			ds.add("the name of "+id, p.Name, q.Name, false)
+			ds.add("the name of "+id, p.Name, q.Name, true) // the old one is no longer kept from clients
+			ds.lists("phones of "+id+" that clients do not read", p.Phones, q.Phones, true, false)
 			ds.add("the sign-in of "+id, p.SignsInAs.String(), q.SignsInAs.String(), true) // whoever signs in there now
 			ds.lists("more addresses of "+id, texts(p.AlsoUses), texts(q.AlsoUses), false, true)
 		}
@@ -390,6 +428,14 @@ func verbTexts(vs []filter.Verb) []string {
 	return out
 }
 
+func testNames(s *Snapshot) []string {
+	out := make([]string, len(s.Tests))
+	for i, t := range s.Tests {
+		out[i] = quote(t.Name)
+	}
+	return out
+}
+
 // wording compares what people read. None of it holds mail back, but a helpline that is gone
 // helps nobody.
 func (ds *differences) wording(a, b *Snapshot) {
@@ -408,7 +454,14 @@ func (ds *differences) wording(a, b *Snapshot) {
 		lines := func(s *Snapshot) []string {
 			var out []string
 			for _, l := range s.Crisis[country].Lines {
-				out = append(out, strings.Join(strings.Fields(l.Name+" "+l.Call+" "+l.Text+" ("+l.For+" "+l.Nation+")"), " "))
+				says := strings.Join(strings.Fields(l.Name+" "+l.Call+" "+l.Text+" "+l.Note), " ")
+				who := []string{l.For}
+				for _, of := range []struct{ is, value string }{{"", l.Nation}, {"not ", l.NotNation}, {"", l.Language}, {"", l.Hours}} {
+					if of.value != "" {
+						who = append(who, of.is+of.value)
+					}
+				}
+				out = append(out, says+" ("+strings.Join(who, ", ")+")")
 			}
 			return out
 		}

@@ -41,6 +41,11 @@ type value struct {
 // read returns the content of a policy file, or reports why it cannot be used.
 func (l *loader) read(name string) (*document, []byte, bool) {
 	d := &document{l: l, name: name, free: map[*yaml.Node]bool{}}
+	// Before it is opened: opening a pipe waits until somebody writes into it.
+	if st, err := fs.Stat(l.fsys, name); err == nil && !st.Mode().IsRegular() {
+		d.report(codeFileUnread, 0, 0, 0, "this is not a file", "put the policy file in its place")
+		return d, nil, false
+	}
 	f, err := l.fsys.Open(name)
 	if err != nil {
 		d.report(codeFileUnread, 0, 0, 0, "this file cannot be opened", fixOpen(err))
