@@ -55,11 +55,12 @@ func (l *loader) readClients(v value) {
 				field{"discreet", true, func(v value) { c.Discreet, _ = v.yesNo("discreet") }},
 				field{"protection", true, func(v value) {
 					c.Protection, _ = v.word("protection", "locked_pdf", "locked_word", "locked_zip", "pgp", "none")
+					l.locksZip = c.Protection == "locked_zip"
 				}})
 		}},
 		field{"password", false, func(v value) {
 			v.keys("password",
-				field{"words", true, func(v value) { c.PasswordWords, _ = v.whole("words", 4, 12) }},
+				field{"words", true, func(v value) { l.passwordWords = v; c.PasswordWords, _ = v.whole("words", 4, 12) }},
 				field{"from", true, func(v value) { c.PasswordFrom, _ = v.word("from", "agreed", "sms") }})
 		}},
 		field{"consent", true, func(v value) { l.consents(v) }},
@@ -79,7 +80,7 @@ func (l *loader) readClients(v value) {
 			v.free().keys("not_clients",
 				field{"domains", false, func(v value) {
 					for _, e := range v.list("domains") {
-						if d, ok := e.domain("this"); ok {
+						if d, ok := e.domain("this"); ok && e.notAnybodys(d, "write each whole address under addresses instead") {
 							c.NotClientDomains = append(c.NotClientDomains, d)
 						}
 					}
@@ -102,6 +103,9 @@ func (l *loader) consents(v value) {
 	}
 	for key, val := range v.pairs("consent") {
 		purpose, ok := key.name("a purpose of consent")
+		if !ok {
+			l.readable[fileClients] = false // which one is meant cannot be known
+		}
 		if !ok || val.isNull() {
 			if ok {
 				key.report(codeNoValue, "%s has no value", "write what this consent needs", quote(purpose))

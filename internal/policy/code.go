@@ -28,6 +28,8 @@ const (
 	codeTooDeep      Code = "P020"
 	codeReference    Code = "P021" // an anchor, an alias or a merge
 	codeTypeByHand   Code = "P022"
+	codeSpaceMissing Code = "P023" // after a dash or a colon
+	codeNotText      Code = "P024" // another kind of file
 )
 
 // Words and keys.

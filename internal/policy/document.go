@@ -85,6 +85,10 @@ func fixOpen(err error) string {
 
 // checkCharacters refuses what an editor may show differently from how it is read.
 func (d *document) checkCharacters() bool {
+	if what, fix := d.notText(); what != "" {
+		d.report(codeNotText, 0, 0, 0, what, fix)
+		return false
+	}
 	for i, line := range d.lines {
 		if !utf8.ValidString(line) {
 			col := 1
@@ -107,6 +111,24 @@ func (d *document) checkCharacters() bool {
 		}
 	}
 	return true
+}
+
+// notText recognises files that were saved as something else than plain text in UTF-8, by how
+// they begin.
+func (d *document) notText() (what, fix string) {
+	text := strings.Join(d.lines[:min(len(d.lines), 20)], "\n")
+	begins := func(marks ...string) bool {
+		return slices.ContainsFunc(marks, func(m string) bool { return strings.HasPrefix(text, m) })
+	}
+	switch {
+	case begins("\xff\xfe", "\xfe\xff"), begins("\x00\x00\xfe\xff"), strings.Count(text, "\x00") > 2 && utf8.ValidString(text):
+		return "this file is saved in another encoding (UTF-16 or UTF-32)", "save it again as plain text with the encoding UTF-8"
+	case begins("PK\x03\x04", "\xd0\xcf\x11\xe0", "{\\rtf", "%PDF", "\x1f\x8b"):
+		return "this is a document or an archive, not a plain text file", "copy the text into a plain text editor, and save it there under this name"
+	case begins("<!DOCTYPE", "<!doctype", "<html", "<?xml"):
+		return "this is a web page or another format, not a policy file", "restore the file from a copy; when you copy from a website, copy the text and not the page"
+	}
+	return "", ""
 }
 
 // open reads a YAML file into d.root.
@@ -265,15 +287,23 @@ func (d *document) syntax(err error) {
 	trimmed := strings.TrimLeft(text, " -")
 	key, val, hasKey := strings.Cut(trimmed, ": ")
 	val = strings.TrimSpace(val)
+	if at := slices.IndexFunc(d.lines[:line], func(s string) bool { return strings.HasPrefix(s, "%") }); at >= 0 {
+		d.report(codeFirstChar, at+1, 1, 1, "a line may not begin with %", "delete the line, or put the text in quotes")
+		return
+	}
+	if at := quoteGoesOn(text); at > 0 {
+		d.report(codeQuoteOpen, line, at, 1, "a text in quotes ends before this place, and goes on here", "put the whole text between one pair of marks; inside, use the other kind: \"Maya's drafts\", 'marked \"draft\"'")
+		return
+	}
+	bracket := d.brackets(line, col)
 	switch {
-	case strings.HasPrefix(trimmed, "%"):
-		d.report(codeFirstChar, line, col, 1, "a line may not begin with %", "put the text in quotes")
 	case hasKey && val != "" && strings.ContainsRune("@`%&*!|>", rune(val[0])):
 		d.report(codeFirstChar, line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
 	case strings.Contains(text, `\`):
 		d.report(codeBackslash, line, col, 1, `a backslash in double quotes means something else`, "use single quotes around this text")
-	case unbalanced(d.lines[:line]):
-		d.report(codeBracketOpen, line, col, 1, "a bracket is opened and not closed before this place, or a comma is missing", "close it with ] or }, with commas between the words")
+	case d.spaceMissing(line):
+	case bracket.text != "":
+		d.report(codeBracketOpen, bracket.line, bracket.col, 1, bracket.text, bracket.fix)
 	case hasKey && !strings.HasPrefix(val, "[") && !strings.HasPrefix(val, "{") && strings.Contains(val, ": "):
 		d.report(codeColonInText, line, col, 1, fmt.Sprintf("the text after %s holds a colon", quote(key)), "put the whole text in quotes")
 	case !strings.Contains(trimmed, ":") && !strings.HasPrefix(strings.TrimSpace(text), "-"):
@@ -281,6 +311,109 @@ func (d *document) syntax(err error) {
 	default:
 		d.report(codeDoesNotFit, line, col, 1, "this line does not fit the lines above it", "begin it at the same column as the lines it belongs with, and check the line before")
 	}
+}
+
+// glued are a key and its value without the space between, and a dash without one.
+var (
+	gluedKey  = regexp.MustCompile(`^ *(?:- +)?[a-z_]+:[^\s:/]`)
+	gluedDash = regexp.MustCompile(`^ *-[a-zA-Z{\["']`)
+)
+
+// spaceMissing reports a missing space after the colon or the dash of that line, or of the one
+// before it.
+func (d *document) spaceMissing(line int) bool {
+	for i := line; i > 0 && i > line-2; i-- {
+		text := d.line(i)
+		if m := gluedKey.FindString(text); m != "" {
+			d.report(codeSpaceMissing, i, utf8.RuneCountInString(m), 1, "there is no space after the colon", "write: key, colon, space, value")
+			return true
+		}
+		if m := gluedDash.FindString(text); m != "" {
+			d.report(codeSpaceMissing, i, utf8.RuneCountInString(m), 1, "there is no space after the dash", "write a space between the dash and what follows it")
+			return true
+		}
+	}
+	return false
+}
+
+// quoteGoesOn returns the column where a text goes on behind its closing quotation mark, or 0.
+func quoteGoesOn(text string) int {
+	in, before := rune(0), ' '
+	rs := []rune(text)
+	for i := 0; i < len(rs); i++ {
+		r := rs[i]
+		switch {
+		case in == 0 && r == '#' && before == ' ':
+			return 0
+		case in == 0 && (r == '"' || r == '\'') && strings.ContainsRune(" [{,", before):
+			in = r
+		case in == '\'' && r == '\'' && i+1 < len(rs) && rs[i+1] == '\'':
+			i++
+		case in == '"' && r == '\\':
+			i++
+		case in != 0 && r == in:
+			in = 0
+			rest := strings.TrimLeft(string(rs[i+1:]), " ")
+			if rest != "" && !strings.ContainsRune(",]}#:", []rune(rest)[0]) {
+				return len(rs) - utf8.RuneCountInString(rest) + 1
+			}
+		}
+		before = r
+	}
+	return 0
+}
+
+// bracketFault is what is wrong with the brackets of a file.
+type bracketFault struct {
+	line, col int
+	text, fix string
+}
+
+// brackets looks for a bracket that is never closed or closed by one of another kind, in the
+// whole file, and else for a missing comma at the place that could not be read.
+func (d *document) brackets(line, col int) bracketFault {
+	type opened struct {
+		r         rune
+		line, col int
+	}
+	var open []opened
+	inside := false
+	for i, text := range d.lines {
+		var in rune
+		before := ' '
+		for j, r := range []rune(text) {
+			if i+1 == line && j+1 == col {
+				inside = len(open) > 0
+			}
+			switch {
+			case in != 0:
+				if r == in {
+					in = 0
+				}
+			case (r == '"' || r == '\'') && strings.ContainsRune(" [{,", before):
+				in = r
+			case r == '#' && before == ' ':
+				in = '\n' // until the end of the line
+			case (r == '[' || r == '{') && (len(open) > 0 || strings.ContainsRune(" [{,", before)):
+				open = append(open, opened{r, i + 1, j + 1})
+			case (r == ']' || r == '}') && len(open) > 0:
+				last := open[len(open)-1]
+				if (last.r == '[') != (r == ']') {
+					return bracketFault{i + 1, j + 1, fmt.Sprintf("%c closes a bracket that was opened as %c on line %d", r, last.r, last.line),
+						"close what is open in turn: [ with ], { with }"}
+				}
+				open = open[:len(open)-1]
+			}
+			before = r
+		}
+	}
+	switch {
+	case len(open) > 0:
+		return bracketFault{open[0].line, open[0].col, "a bracket is opened here and not closed", "close it with ] or }, with commas between the words"}
+	case inside:
+		return bracketFault{line, col, "a comma is missing before this place", "write commas between the words in brackets, and a colon and a space after each key in { }"}
+	}
+	return bracketFault{}
 }
 
 // tabBefore finds a tab in the indentation of that line or of one shortly before it.
@@ -341,31 +474,6 @@ func (d *document) openQuote(line int) (at, col int) {
 		}
 	}
 	return 0, 0
-}
-
-// unbalanced reports whether more brackets are opened than closed, outside quotes and comments.
-func unbalanced(lines []string) bool {
-	depth := 0
-	for _, line := range lines {
-		var in rune
-		for i, r := range line {
-			switch {
-			case in != 0:
-				if r == in {
-					in = 0
-				}
-			case r == '"' || (r == '\'' && i > 0 && strings.ContainsRune(" [{,", rune(line[i-1]))):
-				in = r
-			case r == '#' && (i == 0 || line[i-1] == ' '):
-				in = '\n' // until the end of the line
-			case r == '[' || r == '{':
-				depth++
-			case r == ']' || r == '}':
-				depth--
-			}
-		}
-	}
-	return depth != 0
 }
 
 func (d *document) line(n int) string {

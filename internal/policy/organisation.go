@@ -64,7 +64,7 @@ func (l *loader) organisation(v value) {
 		field{"organisation", true, func(v value) { l.organisationName(v) }},
 		field{"domains", true, func(v value) {
 			for _, e := range v.free().filled("domains") {
-				if d, ok := e.domain("this"); ok {
+				if d, ok := e.domain("this"); ok && e.notAnybodys(d, "name only domains that belong to the practice; whoever writes from such an address needs a work address (S12)") {
 					if slices.Contains(o.Domains, d) {
 						e.report(codeEntryTwice, "this domain stands twice", "keep one")
 					}

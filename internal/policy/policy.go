@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -100,8 +101,14 @@ type loader struct {
 	// signatures are those of templates.yaml by name.
 	signatures map[string]value
 	ruleLines  map[string]int
-	usesAlias  []value
-	usesLines  []value // crisis_signature
+	rules      []placedRule
+	// rulesUnclear: a rule has no id that could be read, so that tests may mean it.
+	rulesUnclear bool
+	usesAlias    []value
+	// passwordWords is where the length of passwords stands; locksZip: something is locked as ZIP.
+	passwordWords value
+	locksZip      bool
+	usesLines     []value // crisis_signature
 }
 
 // Load reads and checks all policy files in fsys. The error is [Problems] and lists
@@ -132,6 +139,9 @@ func (l *loader) load() (*Snapshot, error) {
 		}
 	}
 	l.crossCheck()
+	if len(l.problems) == 0 {
+		l.checkSense() // of rules that are not what is meant, nothing can be said
+	}
 	l.loadTests()
 	for _, d := range l.docs {
 		d.findClientData()
@@ -205,6 +215,17 @@ func (l *loader) crossCheck() {
 	}
 }
 
+// strongPassword is how many words the password of a ZIP file needs: its key is made so that
+// many guesses can be tried in little time.
+const strongPassword = 6
+
+// weakZip warns of ZIP files locked with a password that is good enough for other formats only.
+func (l *loader) weakZip() {
+	if at := l.passwordWords; at.ok() && l.s.Clients.PasswordWords < strongPassword && l.locksZip {
+		at.warn(codeWeakZip, "files are locked as ZIP here, and a ZIP file shows its password sooner than others", "write 6 words or more, or lock as PDF or Word")
+	}
+}
+
 // finish compiles what the checks have found right.
 func (l *loader) finish() *Snapshot {
 	s := l.s
@@ -239,6 +260,7 @@ func (l *loader) finish() *Snapshot {
 	if _, ok := s.Clients.Consents[groupConsent]; ok {
 		s.Practice.GroupConsent = groupConsent
 	}
+	l.weakZip()
 	l.warnings.sort()
 	s.Warnings = l.warnings
 	return s
@@ -333,11 +355,14 @@ func (s *Snapshot) RuleName(id string) string {
 // helplines that nobody has checked for 180 days.
 func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 	out := slices.Clone(s.Warnings)
+	var due []Problem
+	never := 0
 	for _, h := range s.helplines {
 		p := h.problem
 		switch {
 		case h.checked.IsZero():
 			p.Text += " has never been checked"
+			never++
 		case h.checked.After(now):
 			p.Text += " was checked on a day that has not come yet"
 		case now.Sub(h.checked) > 180*24*time.Hour:
@@ -345,8 +370,15 @@ func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 		default:
 			continue
 		}
-		out = append(out, p)
+		due = append(due, p)
 	}
+	if len(due) > 1 { // one line for all, at the first of them
+		p := due[0]
+		p.Text = fmt.Sprintf("%d of %d helplines have to be checked (%d never, %d not within the last 180 days)", len(due), len(s.helplines), never, len(due)-never)
+		p.Fix = "ring each of them or look at its source, then write that day as its checked_on"
+		due = []Problem{p}
+	}
+	out = append(out, due...)
 	Problems(out).sort()
 	return out
 }

@@ -37,11 +37,11 @@ func (l *loader) readRules(v value) {
 func (l *loader) rule(v value) {
 	r := &ruleReader{l: l}
 	before := l.found()
-	var tellSender, modeAt, doAt, when, unless value
+	var id, tellSender, modeAt, doAt, when, unless value
 	observe, modeSet := l.s.Org.Observe, false
 	ok := v.keys("a rule",
 		field{"name", true, func(v value) { r.spec.Name, _ = v.text("name") }},
-		field{"id", true, func(v value) { r.spec.ID = l.ruleID(v) }},
+		field{"id", true, func(v value) { id = v; r.spec.ID = l.ruleID(v) }},
 		field{"when", true, func(v value) { when = v; r.spec.When = r.conditions("when", v) }},
 		field{"unless", false, func(v value) {
 			unless = v
@@ -62,6 +62,9 @@ func (l *loader) rule(v value) {
 			modeAt, observe, modeSet = v, w == "observe", true
 		}},
 	)
+	if r.spec.ID == "" {
+		l.rulesUnclear = true
+	}
 	if !ok {
 		return
 	}
@@ -78,6 +81,7 @@ func (l *loader) rule(v value) {
 	}
 	l.s.names[r.spec.ID] = r.spec.Name
 	l.s.written[r.spec.ID] = writtenRule{spec: r.spec, when: when.oneLine(), unless: unless.oneLine()}
+	l.rules = append(l.rules, placedRule{spec: r.spec, id: id, when: when, unless: unless, do: doAt})
 	l.s.Rules = append(l.s.Rules, filter.NewRule(r.spec))
 }
 
@@ -152,6 +156,9 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 		i := slices.Index(known, key.n.Value)
 		if i < 0 {
 			fix := didYouMean(key.n.Value, known)
+			if fix == "" {
+				fix = "the conditions are: " + strings.Join(known, ", ")
+			}
 			if _, isVerb := findVerb(key.n.Value); isVerb {
 				fix = "this word says what to do: write it under do"
 			}
@@ -210,6 +217,14 @@ func notYet(v value, word string) (filter.Condition, bool) {
 
 func readSubjectStarts(_ *ruleReader, v value) (filter.Condition, bool) {
 	s, ok := v.text("subject_starts")
+	if p := filter.ParseSubject(s); ok && p.Reply {
+		instead := "take this condition out: a rule cannot tell answers from other mail"
+		if rest := strings.TrimSpace(strings.Join(p.Tags, "") + p.Text); rest != "" {
+			instead = "write what comes after it: \"" + strings.ReplaceAll(rest, `"`, "") + `"`
+		}
+		v.report(codeReplyMark, "no subject starts with %s: marks of answers and forwards, such as Re: and Fwd:, are taken off before it is read", instead, quote(s))
+		return nil, false
+	}
 	return filter.SubjectStarts{Prefix: strings.TrimSpace(s)}, ok
 }
 
@@ -329,6 +344,9 @@ func (r *ruleReader) verb(e value) (verb, bool) {
 	vb, known := findVerb(word.n.Value)
 	if !known {
 		fix := didYouMean(word.n.Value, verbNames())
+		if fix == "" {
+			fix = "the verbs are: " + strings.Join(verbNames(), ", ")
+		}
 		if slices.Contains(conditionNames(), word.n.Value) {
 			fix = "this word is a condition: write it under when"
 		}
@@ -385,7 +403,9 @@ func (r *ruleReader) argument(vb verb, v value) (string, bool) {
 	case aRemovable:
 		return v.word(vb.name, "kisses")
 	case aLock:
-		return v.word(vb.name, "pdf", "docx", "zip", "pgp")
+		w, ok := v.word(vb.name, "pdf", "docx", "zip", "pgp")
+		r.l.locksZip = r.l.locksZip || w == "zip"
+		return w, ok
 	}
 	s, ok := v.text(vb.name)
 	if !ok {

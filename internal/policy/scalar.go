@@ -214,10 +214,23 @@ func (v value) name(what string) (string, bool) {
 		return "", false
 	}
 	if !nameForm.MatchString(s) || len(s) > 60 {
-		v.report(codeName, "%s may have small letters, digits and single - or _ between them, and begins with a letter", "for example \"send-separately\"", what)
+		v.report(codeName, "%s may have small letters, digits and single - or _ between them, and begins with a letter", "for example \""+slug(s, what)+"\"", what)
 		return "", false
 	}
 	return s, true
+}
+
+// slug makes a name of what somebody wrote.
+func slug(s, what string) string {
+	between := "-"
+	if strings.Contains(what, "consent") {
+		between = "_"
+	}
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	if out := strings.Join(words, between); nameForm.MatchString(out) && len(out) <= 60 {
+		return out
+	}
+	return "send-separately"
 }
 
 // code reads a code of capital letters, such as a country: GB.

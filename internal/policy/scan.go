@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
@@ -113,10 +114,13 @@ func clientData(s string) []string {
 }
 
 // reserved reports whether an address or a number can belong to nobody (RFC 2606, RFC 6761;
-// for numbers Ofcom's range for drama), or stands in the policies already.
+// for numbers Ofcom's range for drama), or is the practice's or a contact's by the policies.
 func (l *loader) reserved(hit string) bool {
 	_, domain, isAddress := strings.Cut(hit, "@")
 	if !isAddress {
+		if l.s.Org.Phone != "" && filter.SamePhone(hit, l.s.Org.Phone) {
+			return true
+		}
 		n := strings.TrimPrefix(digits(hit), "44")
 		return len(strings.TrimPrefix(n, "0")) == 10 && strings.HasPrefix(strings.TrimPrefix(n, "0"), "7700900")
 	}

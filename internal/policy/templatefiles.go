@@ -3,8 +3,12 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/plaincover/plaincover/internal/templates"
 )
@@ -63,6 +67,11 @@ func (l *loader) readTemplates(v value) {
 	if len(src.Subjects)+len(src.Signatures) == 0 && src.Expectation == "" {
 		return
 	}
+	for _, texts := range []map[string]value{l.subjects, l.signatures, {"": at["expectation_line"]}} {
+		for _, v := range texts {
+			v.otherBraces()
+		}
+	}
 	made, problems := templates.New(src)
 	for _, p := range problems {
 		where := at[p.Of]
@@ -92,6 +101,7 @@ func (l *loader) namedTexts(v value, what string, known map[string]value) map[st
 	for key, val := range v.pairs(what + "s") {
 		name, ok := key.name("the name of a " + what)
 		if !ok {
+			l.readable[fileTemplates] = false // which one is meant cannot be known
 			continue
 		}
 		s, ok := val.text("a " + what)
@@ -248,4 +258,34 @@ func (v value) phone(what string) (string, bool) {
 		return "", false
 	}
 	return s, true
+}
+
+// placeholderLike is what people write who know placeholders from elsewhere: {name}, {{name}},
+// <<name>>, [name], %name%, $name.
+var placeholderLike = regexp.MustCompile(`\{+ *[a-z_]+ *\}+|<+ *[a-z_]+ *>+|\[+ *[a-z_]+ *\]+|%[a-z_]+%|\$[a-z_]+|\(+ *[a-z_]+ *\)+`)
+
+// otherBraces reports what was meant as a placeholder and would leave as it stands.
+func (v value) otherBraces() {
+	if !v.ok() || v.n.Kind != yaml.ScalarNode {
+		return
+	}
+	known := templates.Placeholders()
+	for _, hit := range placeholderLike.FindAllString(v.n.Value, -1) {
+		name := strings.Trim(hit, "{}<>[]()%$ ")
+		switch {
+		case strings.HasPrefix(hit, "(("), strings.HasSuffix(hit, "))"):
+			continue // package templates looks at these
+		case hit[0] != '{' && !slices.Contains(known, name):
+			continue // brackets in a text
+		}
+		col, width := v.n.Column, v.width()
+		if c := column(v.d.line(v.n.Line), hit); c > col {
+			col, width = c, utf8.RuneCountInString(hit)
+		}
+		fix := "write ((" + name + ")): two round brackets on each side, nothing else"
+		if !slices.Contains(known, name) {
+			fix = "a placeholder has two round brackets on each side: ((" + strings.Join(known, ")), ((") + "))"
+		}
+		v.d.report(codeOtherBraces, v.n.Line, col, width, quote(hit)+" is no placeholder: clients would read it as it stands", fix)
+	}
 }

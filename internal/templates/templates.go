@@ -88,6 +88,13 @@ const (
 	signaturePlaceholders = " phone practice sender_name "
 )
 
+// Placeholders returns the names that texts may use, in whichever text.
+func Placeholders() []string {
+	names := strings.Fields(subjectPlaceholders + signaturePlaceholders)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // NoWord is the subject for a client with whom no recognition word was agreed.
 const NoWord = "no-word"
 
