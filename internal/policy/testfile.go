@@ -226,10 +226,15 @@ func (t *testFile) client(v value, c *filter.Client) bool {
 		}},
 		text("name", &c.Name), text("nation", &c.Nation), text("language", &c.Language), text("timezone", &c.Timezone), text("word", &c.Word),
 	}
-	if !t.l.readable[fileClients] {
-		return false // which consents there are cannot be known; that is the problem to mend
-	}
 	purposes := append(t.l.s.Clients.Purposes(), "parent_consent", "competence_note", "parent_or_competence_note")
+	if !t.l.readable[fileClients] && v.n.Kind == yaml.MappingNode {
+		// Which consents there are cannot be known; that is the problem to mend.
+		for i := 0; i < len(v.n.Content); i += 2 {
+			if k := v.n.Content[i].Value; !slices.ContainsFunc(fields, func(f field) bool { return f.key == k }) {
+				purposes = append(purposes, k)
+			}
+		}
+	}
 	for _, p := range purposes {
 		fields = append(fields, field{p, false, func(v value) { t.consent(v, p, c) }})
 	}
