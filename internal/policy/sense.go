@@ -283,10 +283,10 @@ func narrows(g, c filter.Condition) bool {
 		return ok && g.Side == c.Side && g.UnknownIsAdult == c.UnknownIsAdult && g.Age <= c.Age
 	case filter.From:
 		g, ok := g.(filter.From)
-		return ok && within(g.IDs, c.IDs)
+		return ok && subset(g.IDs, c.IDs)
 	case filter.Mentions:
 		g, ok := g.(filter.Mentions)
-		return ok && within(listNames(g), listNames(c))
+		return ok && subset(listNames(g), listNames(c))
 	}
 	if reflect.TypeOf(g) != reflect.TypeOf(c) {
 		return false
@@ -302,7 +302,7 @@ func listNames(m filter.Mentions) []string {
 	return out
 }
 
-// within reports that every word of a is one of b.
-func within(a, b []string) bool {
+// subset reports that every word of a is one of b.
+func subset(a, b []string) bool {
 	return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
 }
