@@ -81,8 +81,9 @@ type leaks struct {
 	hidden   []byte          // the sender's own domain, where this copy must not show it
 	phones   []string        // the sender's own numbers, where this copy must not show them: digits
 	reader   reader
-	low      []byte  // of lower
-	dashed   []byte  // of refs
+	low      []byte // of lower
+	dashed   []byte // of refs
+	pieces   []codePiece
 	ragged   bool    // what is read has no form that we know: anything may stand beside a hit
 	like     []byte  // of digitsLike
 	found    []int32 // of the last look-up

@@ -2,6 +2,8 @@ package filter
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -149,6 +151,11 @@ func (p *partSearch) numbers(s []byte, quoted bool) {
 	var starts []int // where each group starts in run
 	gap := maxGap + 1
 	for i := 0; i < len(s); {
+		if gap > maxGap { // no number is open: nothing counts but where one starts
+			if i = nextDigit(s, i); i == len(s) {
+				break
+			}
+		}
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(s[i:])
@@ -196,6 +203,20 @@ func (p *partSearch) numbers(s []byte, quoted bool) {
 		}
 		p.number(run, starts)
 	}
+}
+
+// nextDigit returns where from i on the next digit may stand: one of ASCII, or anything beyond.
+func nextDigit(s []byte, i int) int {
+	const high = 0x8080808080808080
+	for ; i+8 <= len(s); i += 8 {
+		if m := digitsAt(s, i) | binary.LittleEndian.Uint64(s[i:])&high; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+	}
+	for i < len(s) && s[i] < utf8.RuneSelf && !digitByte(s[i]) {
+		i++
+	}
+	return i
 }
 
 // endsNumber reports what stands between two numbers, not within one: a word does.
@@ -279,14 +300,19 @@ func isLineEnd(s []byte) bool {
 	return len(s) <= 8 && bytes.IndexByte(s, '\n') >= 0 && len(bytes.Trim(s, " \t\r\n>")) == 0
 }
 
+// codePiece is a run of letters or digits in a text, which may be part of a code.
+type codePiece struct {
+	start, end int
+	newLine    bool // a line ends before it
+}
+
 // refs looks every client code in a folded text up: "notes_c-0142_v2.pdf" holds one.
 func (p *partSearch) refs(s []byte) {
-	type piece struct {
-		start, end int
-		newLine    bool // a line ends before it
-	}
 	l := p.l
-	window := make([]piece, 0, l.in.Watch.codeParts())
+	if l.pieces == nil {
+		l.pieces = make([]codePiece, 0, l.in.Watch.codeParts())
+	}
+	window := l.pieces[:0]
 	start, unspaced := -1, false
 	for i := 0; i <= len(s); {
 		alnum, other, size := false, false, 1 // other: of a script without blanks between words
@@ -315,7 +341,7 @@ func (p *partSearch) refs(s []byte) {
 				window = append(window[:0], window[1:]...)
 			}
 			if cap(window) > 0 {
-				window = append(window, piece{start, i, newLine})
+				window = append(window, codePiece{start, i, newLine})
 			}
 			newLine = false
 			for k := len(window) - 1; k >= 0; k-- {
@@ -387,11 +413,13 @@ func (w *dates) read(s []byte, found func(day)) {
 		found(day{y, m, d})
 	}
 	for len(s) > 0 {
+		if s[0] < utf8.RuneSelf && !sticky(s[0]) {
+			s = s[1:]
+			continue
+		}
 		n := alnumRun(s)
 		if n == 0 {
-			if n = 1; s[0] >= utf8.RuneSelf {
-				_, n = utf8.DecodeRune(s)
-			}
+			_, n = utf8.DecodeRune(s)
 			s = s[n:]
 			continue
 		}
@@ -435,7 +463,12 @@ func datePiece(w []byte) int {
 		}
 		return -1
 	}
-	if len(w) < 3 || bytes.IndexByte([]byte("jfmasond"), w[0]) < 0 {
+	if len(w) < 3 {
+		return -1
+	}
+	switch w[0] { // nearly no word gets further
+	case 'j', 'f', 'm', 'a', 's', 'o', 'n', 'd':
+	default:
 		return -1
 	}
 	for i, name := range months {

@@ -116,15 +116,14 @@ func (c WordsMoreThan) Holds(in *Input, _ int) (bool, error) {
 	}
 	m := in.memory()
 	if !m.counted {
-		m.count, m.counted = countWords(ParseSubject(in.Mail.Subject).Text)+in.Mail.NewWords(countWords), true
+		m.count, m.counted = m.countWords(ParseSubject(in.Mail.Subject).Text)+in.Mail.NewWords(m.countWords), true
 	}
 	return m.count > c.N, nil
 }
 
-func countWords(text string) int {
+func (m *memo) countWords(text string) int {
 	n := 0
-	var r reader
-	r.windows(text, func(s []byte, from int) bool {
+	m.reader.windows(text, func(s []byte, from int) bool {
 		eachWord(s[from:], func([]byte) { n++ })
 		return true
 	})
@@ -282,7 +281,7 @@ func (c PersonalContact) Holds(in *Input, rcpt int) (bool, error) {
 	}
 	m := in.memory()
 	if m.contacts == nil {
-		m.contacts = contactsIn(append([]string{in.Mail.Subject, in.Mail.NewText()}, attachedTexts(in.Mail)...))
+		m.contacts = contactsIn(&m.reader, append([]string{in.Mail.Subject, in.Mail.NewText()}, attachedTexts(in.Mail)...))
 	}
 	ours := map[string]bool{}
 	for _, a := range c.Listed {
@@ -335,9 +334,8 @@ const maxContacts = 10_000
 
 // contactsIn reads texts window by window, so that only one is in memory in its folded form,
 // which can be many times as long.
-func contactsIn(texts []string) *contacts {
+func contactsIn(r *reader, texts []string) *contacts {
 	c := &contacts{mailboxes: map[string]bool{}, phones: map[string]bool{}}
-	var r reader
 	for _, t := range texts {
 		if !mayHoldContacts(t) {
 			continue
@@ -396,20 +394,27 @@ func (c *contacts) readMailboxes(s []byte, at int) {
 func (c *contacts) readPhones(s []byte, from int) (open string) {
 	var run []byte
 	gap, plus := 0, false
-	number := func() string {
+	number := func() []byte {
 		if n := len(run); n >= 10 && n <= 16 && (plus || run[0] == '0') {
-			return string(run)
+			return run
 		}
-		return ""
+		return nil
 	}
 	end := func(at int) {
-		if n := number(); n != "" && at >= from {
-			c.phones[n] = true
+		if n := number(); n != nil && at >= from && !c.phones[string(n)] {
+			c.phones[string(n)] = true
 		}
 		run, plus, gap = run[:0], false, 0
 	}
 	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRune(s[i:])
+		if len(run) == 0 && !plus && s[i] < utf8.RuneSelf && !digitByte(s[i]) && s[i] != '+' {
+			i++
+			continue
+		}
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(s[i:])
+		}
 		d, ok := digit(r)
 		switch {
 		case ok:
@@ -428,5 +433,5 @@ func (c *contacts) readPhones(s []byte, from int) (open string) {
 		}
 		i += size
 	}
-	return number()
+	return string(number())
 }

@@ -163,7 +163,7 @@ func TestPersonalContactInLongTexts(t *testing.T) {
 		for n := 8000; n < 8450; n += 7 {
 			lead := strings.Repeat(filler, n/len(filler)) + strings.Repeat("x", n%len(filler)) + " "
 			for _, tail := range []string{"", " and so on", " " + strings.Repeat(filler, 400)} {
-				c := contactsIn([]string{lead + "+44 (0)7700 900 999 or maya.home@mail.example" + tail})
+				c := contactsIn(new(reader), []string{lead + "+44 (0)7700 900 999 or maya.home@mail.example" + tail})
 				if !c.phones["4407700900999"] || !c.mailboxes["maya.home@mail.example"] || c.over {
 					t.Fatalf("%q after %d bytes: %v", filler, n, c)
 				}
@@ -177,7 +177,7 @@ func TestPersonalContactInLongTexts(t *testing.T) {
 	for i := range maxContacts + 2 {
 		fmt.Fprintf(&many, "a%d@mail.example ", i)
 	}
-	if c := contactsIn([]string{many.String()}); !c.over || len(c.mailboxes) > 2*maxContacts {
+	if c := contactsIn(new(reader), []string{many.String()}); !c.over || len(c.mailboxes) > 2*maxContacts {
 		t.Errorf("%d mailboxes are kept", len(c.mailboxes))
 	}
 }

@@ -20,10 +20,12 @@ const replyMarks = " re fw fwd aw wg sv vs vb antw tr rv enc rif odp pd "
 // forwardMarks are those of them that mail apps put before what somebody else wrote.
 const forwardMarks = " fw fwd wg vb tr rv enc pd "
 
+var wideBrackets = strings.NewReplacer("［", "[", "］", "]", "【", "[", "】", "]")
+
 // ParseSubject takes a subject apart. Marks and tags may stand in any order and number.
 func ParseSubject(s string) Subject {
 	var out Subject
-	s = strings.NewReplacer("［", "[", "］", "]", "【", "[", "】", "]").Replace(s)
+	s = wideBrackets.Replace(s)
 	for {
 		s = strings.TrimFunc(s, func(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) })
 		if n := replyMark(s); n > 0 {

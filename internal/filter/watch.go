@@ -337,7 +337,7 @@ func (w *Watch) finders() []finder {
 // the given name of anybody.
 func (w *Watch) middleName(word []byte) bool {
 	if len(word) <= 1 {
-		return len(word) == 1 && letterByte(word[0])
+		return len(word) == 1 && classes[word[0]] == letterClass
 	}
 	for _, l := range w.layers {
 		if l.givenShape.has(word) && l.givens.has(word) {

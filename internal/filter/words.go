@@ -295,23 +295,17 @@ func owner(word []byte) []byte {
 // asciiWords is unicodeWords for ASCII, several times as fast: letters and digits stick
 // together, and so do letters around ' and digits around ' . , ; (UAX #29, WB5 to WB13).
 func asciiWords(t []byte, yield func([]byte)) {
-	for i := 0; i < len(t); {
+	for i := 0; i < len(t); i++ {
 		if !sticky(t[i]) {
-			i++
 			continue
 		}
 		start := i
 		for i++; i < len(t); i++ {
-			if sticky(t[i]) {
+			c := classes[t[i]]
+			if c&(letterClass|digitClass) != 0 {
 				continue
 			}
-			if i+1 == len(t) {
-				break
-			}
-			before, after := t[i-1], t[i+1]
-			letters := letterByte(before) && letterByte(after) && t[i] == '\''
-			digits := digitByte(before) && digitByte(after) && (t[i] == '\'' || t[i] == '.' || t[i] == ',' || t[i] == ';')
-			if !letters && !digits {
+			if c == 0 || i+1 == len(t) || c>>joins&classes[t[i-1]]&classes[t[i+1]] == 0 {
 				break
 			}
 		}
@@ -319,9 +313,29 @@ func asciiWords(t []byte, yield func([]byte)) {
 	}
 }
 
-func letterByte(c byte) bool { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') }
-func digitByte(c byte) bool  { return '0' <= c && c <= '9' }
-func sticky(c byte) bool     { return letterByte(c) || digitByte(c) }
+// What an ASCII byte is to a word; of what joins two of a class, that class once more, shifted.
+const (
+	letterClass = 1 << iota
+	digitClass
+	joins = iota
+)
+
+var classes = func() (c [256]uint8) {
+	for b := byte('a'); b <= 'z'; b++ {
+		c[b], c[b-'a'+'A'] = letterClass, letterClass
+	}
+	for b := byte('0'); b <= '9'; b++ {
+		c[b] = digitClass
+	}
+	for _, b := range []byte(".,;") {
+		c[b] = digitClass << joins
+	}
+	c['\''] = (letterClass | digitClass) << joins
+	return c
+}()
+
+func digitByte(c byte) bool { return '0' <= c && c <= '9' }
+func sticky(c byte) bool    { return classes[c]&(letterClass|digitClass) != 0 }
 
 // wordy reports whether a segment is a word: it holds a letter, a digit or a symbol that is
 // written as a word (an emoji).
@@ -350,6 +364,7 @@ type memo struct {
 	kinds             []mail.Kind // of each attachment
 	editable          map[EditKind]mail.Editable
 	answers           map[string]bool // to questions with one answer for all recipients
+	reader            reader
 }
 
 func (in *Input) memory() *memo {
@@ -391,7 +406,7 @@ func (in *Input) search(lists []*WordList) {
 		finders[i].set = &l.set
 		starts.join(&l.set.starts)
 	}
-	var r reader
+	r := &in.memo.reader
 	read := func(t string, fresh bool) {
 		open := false // a finder waits for the next word
 		word := func(w []byte) {

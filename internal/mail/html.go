@@ -3,6 +3,8 @@ package mail
 import (
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 )
@@ -161,10 +163,24 @@ func collectShown(n *html.Node, skip func(*htmlToken) bool, b *strings.Builder) 
 
 // squeeze removes all white space, so that wrapped and unwrapped texts compare equal.
 func squeeze(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	for f := range strings.FieldsSeq(s) {
-		b.WriteString(f)
+	b := make([]byte, 0, len(s))
+	for len(s) > 0 {
+		n := 0
+		for n < len(s) && s[n] > ' ' && s[n] < utf8.RuneSelf { // surely none
+			n++
+		}
+		b = append(b, s[:n]...)
+		if s = s[n:]; s == "" {
+			break
+		}
+		c, size := rune(s[0]), 1
+		if c >= utf8.RuneSelf {
+			c, size = utf8.DecodeRuneInString(s)
+		}
+		if !unicode.IsSpace(c) {
+			b = append(b, s[:size]...)
+		}
+		s = s[size:]
 	}
-	return b.String()
+	return string(b)
 }

@@ -34,7 +34,11 @@ const longestMark = 11
 func activeMarks() [3]string { return [3]string{"<script", "javascript:", " onload"} }
 
 func (a *activeMark) start(head []byte) {
-	lower := bytes.ToLower(bytes.TrimLeft(head, " \t\r\n\xef\xbb\xbf"))
+	head = bytes.TrimLeft(head, " \t\r\n\xef\xbb\xbf")
+	if a.on = false; len(head) == 0 || head[0] != '<' {
+		return
+	}
+	lower := bytes.ToLower(head)
 	a.on = bytes.HasPrefix(lower, []byte("<svg")) || bytes.HasPrefix(lower, []byte("<?xml")) && bytes.Contains(lower, []byte("<svg"))
 }
 

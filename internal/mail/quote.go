@@ -419,6 +419,9 @@ func fieldLabel(line string) (label, value string) {
 	if !hasColon(start) {
 		return "", "" // nearly all lines
 	}
+	if i := strings.IndexByte(start, ':'); i > 0 && start[i-1] >= '0' && start[i-1] <= '9' && !strings.Contains(start[:i], "：") {
+		return "", "" // a time: no label ends with a digit
+	}
 	start = bare(start)
 	i := strings.IndexByte(start, ':')
 	if wide := strings.Index(start, "："); wide >= 0 && (i < 0 || wide < i) {

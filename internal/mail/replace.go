@@ -85,7 +85,8 @@ func newReplacer(list []Replacement) *replacer {
 		}
 		word := foldWord(fields[0][lead : lead+wordLen(fields[0][lead:])])
 		if word[0] < utf8.RuneSelf {
-			r.starts[word[0]] = true
+			c := word[0]
+			r.starts[c], r.starts[unicode.ToUpper(rune(c))] = true, true
 		}
 		r.words[word] = append(r.words[word], target{fields: fields, lead: lead, with: x.New,
 			bare: strings.Contains(x.Old, "@") && !strings.Contains(x.New, "@")})
@@ -120,6 +121,13 @@ func foldRune(r rune) rune {
 // wordLen returns the length of the run of letters, digits and marks at the start of s.
 func wordLen(s string) int {
 	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			if !wordBytes[s[i]] {
+				return i
+			}
+			i++
+			continue
+		}
 		c, n := utf8.DecodeRuneInString(s[i:])
 		if !isWordRune(c) {
 			return i
@@ -160,11 +168,14 @@ func (r *replacer) findWords(s string) []match {
 	for i := 0; i < len(s); {
 		n := wordLen(s[i:])
 		if n == 0 {
-			_, size := utf8.DecodeRuneInString(s[i:])
+			size := 1
+			if s[i] >= utf8.RuneSelf {
+				_, size = utf8.DecodeRuneInString(s[i:])
+			}
 			i += size
 			continue
 		}
-		if c := s[i]; c < utf8.RuneSelf && !r.starts[foldRune(rune(c))] {
+		if c := s[i]; c < utf8.RuneSelf && !r.starts[c] {
 			i += n
 			continue
 		}
@@ -443,9 +454,17 @@ func tokenEdge(s string, i, j int) bool {
 	return !strings.ContainsRune(".-", after) || !isWordRune(next) || j+n >= len(s)
 }
 
+// wordBytes are the letters, digits and marks of ASCII.
+var wordBytes = func() (set [utf8.RuneSelf]bool) {
+	for c := range rune(utf8.RuneSelf) {
+		set[c] = c == '_' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	return set
+}()
+
 func isWordRune(r rune) bool {
 	if r < utf8.RuneSelf {
-		return r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z'
+		return wordBytes[r]
 	}
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r))
 }
