@@ -32,6 +32,9 @@ func (p *partSearch) rawMailboxes(b []byte, zeros bool) {
 		}
 		at += from
 		from = at + 1
+		if from < len(b) && b[from] != 0 && !domainByte(lowerByte(b[from])) {
+			continue // as behind most of what falls together
+		}
 		plain, zero := l.rawDomain(b[from:], false)
 		if plain {
 			low := max(0, at-maxLocal*utf8.UTFMax) // as far as locals looks
@@ -135,27 +138,47 @@ func (p *partSearch) rawNumbersAcross(b []byte, zero int) {
 		for end < len(b) && b[end] == 0 {
 			end++
 		}
-		left, before := nearDigit(b, zero-1, -1)
-		right, behind := nearDigit(b, end, 1)
-		if left >= 0 && right >= 0 && before+behind <= maxGap {
-			low, high := left, right
-			for low >= 0 {
-				left = low
-				low, _ = nearDigit(b, left-1, -1)
-			}
-			for high >= 0 {
-				right = high
-				high, _ = nearDigit(b, right+1, 1)
-			}
-			p.l.lower(b[left : right+1])
-			p.l.squeeze()
-			p.numbers(p.l.low, false)
-			end = right + 1
+		if mayBeNear(b, end) {
+			end = p.rawNumberAcross(b, zero, end)
 		}
 		if zero = bytes.IndexByte(b[end:], 0); zero >= 0 {
 			zero += end
 		}
 	}
+}
+
+// mayBeNear reports whether nearDigit can find something from i on forwards: most often there is
+// neither a digit nor another zero byte among the next few, and that is told in one step.
+func mayBeNear(b []byte, i int) bool {
+	if i+8 > len(b) {
+		return true
+	}
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	x := binary.LittleEndian.Uint64(b[i:])
+	const next = 1<<(8*(maxGap+1)) - 1
+	return (digitsAt(b, i)|(x-each)&^x&high)&next != 0
+}
+
+// rawNumberAcross looks at the run of digits around b[zero:end], and returns where to go on.
+func (p *partSearch) rawNumberAcross(b []byte, zero, end int) int {
+	left, before := nearDigit(b, zero-1, -1)
+	right, behind := nearDigit(b, end, 1)
+	if left < 0 || right < 0 || before+behind > maxGap {
+		return end
+	}
+	low, high := left, right
+	for low >= 0 {
+		left = low
+		low, _ = nearDigit(b, left-1, -1)
+	}
+	for high >= 0 {
+		right = high
+		high, _ = nearDigit(b, right+1, 1)
+	}
+	p.l.lower(b[left : right+1])
+	p.l.squeeze()
+	p.numbers(p.l.low, false)
+	return right + 1
 }
 
 // nearDigit returns where the next digit stands from i on, in steps of dir, with the number of

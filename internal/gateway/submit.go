@@ -247,9 +247,6 @@ func unwritable(err error) (filter.Finding, bool) {
 		Status: fe.Status, Reason: fe.Public}, true
 }
 
-// usualGrowth is how much longer than its original a copy may be without a second buffer.
-const usualGrowth = 2 << 10
-
 // makeCopies renders every variant that may go into a spool of its own, and returns what the
 // leak check found in the finished bytes.
 func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *store.Spool) ([]filter.Finding, error) {
@@ -271,7 +268,6 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 		}
 		d.foreign[i] = filter.Pseudonyms(d.leakInput(d.mail, watch, v))
 		s := spool()
-		s.Grow(d.mail.Size + usualGrowth)
 		d.copies[i] = s
 		written, err := g.Render(ctx, d.copyOf(i), s)
 		if err != nil {

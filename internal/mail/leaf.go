@@ -107,7 +107,7 @@ func (p *parser) endLeaf(part *Part) {
 		p.setText(part, l.buf, part.Params["charset"])
 	}
 	part.content = contentOf(l.head, part.MediaType, part.Filename)
-	if kind := misnamed(part, l.head, l.tail, l.active.found); kind != "" {
+	if kind := misnamed(part, l.head, l.tail[max(0, len(l.tail)-tailSize):], l.active.found); kind != "" {
 		p.defects.add(defTypeMismatch, part.Path, off, kind)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,17 @@ import (
 // base64Body is a body as mail apps write it, with what they should not write now and then.
 func base64Body(t *rapid.T) string {
 	var b strings.Builder
+	if rapid.Bool().Draw(t, "long") { // a large file, which may end like a ZIP archive
+		n := rapid.SampledFrom([]int{3, 57, 747}).Draw(t, "each")
+		file := bytes.Repeat([]byte{0x89, 0xff, 0x4b, rapid.Byte().Draw(t, "filling")}, rapid.SampledFrom([]int{1_500, 40_000}).Draw(t, "size"))
+		file = append(file, rapid.SampledFrom([]string{"PK\x05\x06" + strings.Repeat("\x00", 18), "PK\x05\x06" + strings.Repeat("\x01", tailSize-4), "PK\x05\x06" + strings.Repeat("\x01", tailSize-3)}).Draw(t, "ending")...)
+		for line := range slices.Chunk(file[len(file)%3:], n) {
+			b.WriteString(base64.StdEncoding.EncodeToString(line) + "\r\n")
+		}
+		if rapid.Bool().Draw(t, "whole") {
+			return b.String()
+		}
+	}
 	for range rapid.IntRange(0, 30).Draw(t, "lines") {
 		n := rapid.SampledFrom([]int{57, 57, 57, 57, 54, 45, 3, 1, 2, 0, 747, 750, 2000}).Draw(t, "bytes")
 		line := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, n))

@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/plaincover/plaincover/internal/fault"
@@ -22,16 +21,27 @@ type Spool struct {
 	dir    string
 	memory int64
 
-	mu   sync.Mutex
-	buf  []byte // all of it, or with a file: what is not sealed yet
-	size int64
-	file *os.File
-	aead cipher.AEAD
-	done int64 // chunks in the file
+	mu     sync.Mutex
+	chunks []*chunk // all of it, or with a file: what is not sealed yet
+	size   int64
+	file   *os.File
+	aead   cipher.AEAD
+	done   int64 // chunks in the file
 	// One opened chunk, for reading.
 	have int64
 	open []byte
 	err  error
+}
+
+type chunk [chunkSize]byte
+
+// chunks of memory go from one message to the next, and hold nothing but zeros when they do.
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// free gives back a chunk of which n bytes were used.
+func (c *chunk) free(n int64) {
+	clear(c[:n])
+	chunks.Put(c)
 }
 
 // NewSpool returns an empty spool that keeps up to memory bytes in memory.
@@ -40,15 +50,6 @@ func (s *Store) NewSpool(memory int64) *Spool { return NewSpool(filepath.Join(s.
 // NewSpool returns an empty spool whose temporary file, if it needs one, is in dir.
 func NewSpool(dir string, memory int64) *Spool { return &Spool{dir: dir, memory: memory, have: -1} }
 
-// Grow makes room for n bytes, as far as these will be kept in memory.
-func (p *Spool) Grow(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil && p.file == nil {
-		p.buf = slices.Grow(p.buf, int(min(n, p.memory)))
-	}
-}
-
 // Write implements io.Writer.
 func (p *Spool) Write(b []byte) (int, error) {
 	p.mu.Lock()
@@ -56,13 +57,20 @@ func (p *Spool) Write(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
-	p.buf = append(p.buf, b...)
-	p.size += int64(len(b))
-	if p.file == nil && p.size <= p.memory {
-		return len(b), nil
-	}
-	if p.err = p.spill(); p.err != nil {
-		return 0, p.err
+	for rest := b; len(rest) > 0; {
+		used := p.size - p.done*chunkSize
+		if used == int64(len(p.chunks))*chunkSize {
+			p.chunks = append(p.chunks, chunks.Get().(*chunk))
+		}
+		n := copy(p.chunks[used/chunkSize][used%chunkSize:], rest)
+		p.size += int64(n)
+		rest = rest[n:]
+		if p.file == nil && p.size <= p.memory {
+			continue
+		}
+		if p.err = p.spill(); p.err != nil {
+			return 0, p.err
+		}
 	}
 	return len(b), nil
 }
@@ -74,19 +82,14 @@ func (p *Spool) spill() error {
 			return unavailable(fmt.Errorf("temporary file: %w", err))
 		}
 	}
-	n := 0
-	for ; len(p.buf)-n >= chunkSize; n += chunkSize {
-		sealed := p.aead.Seal(nil, nil, p.buf[n:n+chunkSize], aad("", "spool", 0, p.done, false))
+	for ; p.size >= (p.done+1)*chunkSize; p.done++ {
+		c := p.chunks[0]
+		sealed := p.aead.Seal(nil, nil, c[:], aad("", "spool", 0, p.done, false))
 		if _, err := p.file.WriteAt(sealed, p.done*int64(len(sealed))); err != nil {
 			return unavailable(fmt.Errorf("temporary file: %w", err))
 		}
-		p.done++
-	}
-	rest := copy(p.buf, p.buf[n:])
-	clear(p.buf[rest:])
-	p.buf = p.buf[:rest]
-	if cap(p.buf) > 4*chunkSize {
-		p.buf = append(make([]byte, 0, chunkSize), p.buf...)
+		c.free(chunkSize)
+		p.chunks = p.chunks[1:]
 	}
 	return nil
 }
@@ -126,13 +129,15 @@ func (p *Spool) ReadAt(b []byte, off int64) (n int, err error) {
 		if off >= p.size {
 			return n, io.EOF
 		}
-		src := p.buf
-		at := off - p.done*chunkSize
-		if at < 0 {
-			if err := p.load(off / chunkSize); err != nil {
+		i, at := off/chunkSize, off%chunkSize
+		var src []byte
+		if i < p.done {
+			if err := p.load(i); err != nil {
 				return n, err
 			}
-			src, at = p.open, off%chunkSize
+			src = p.open
+		} else {
+			src = p.chunks[i-p.done][:min(chunkSize, p.size-i*chunkSize)]
 		}
 		m := copy(b[n:], src[at:])
 		n, off = n+m, off+int64(m)
@@ -161,9 +166,11 @@ func (p *Spool) load(i int64) error {
 func (p *Spool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	clear(p.buf)
+	for i, c := range p.chunks {
+		c.free(min(chunkSize, p.size-(p.done+int64(i))*chunkSize))
+	}
 	clear(p.open)
-	p.buf, p.open, p.aead = nil, nil, nil
+	p.chunks, p.open, p.aead = nil, nil, nil
 	p.err = fault.New(fault.Internal, "the spool is closed")
 	if p.file == nil {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -136,6 +137,22 @@ func TestSpool(t *testing.T) {
 			}
 			if _, err := p.ReadAt(make([]byte, 1), 0); err == nil {
 				t.Fatal("read after Close")
+			}
+		}
+	}
+	// What the memory of a message held is gone before another one gets it.
+	for _, memory := range []int64{chunkSize, 1 << 30} {
+		p := NewSpool(t.TempDir(), memory)
+		if _, err := p.Write(bytes.Repeat([]byte{1}, 2*chunkSize+100)); err != nil {
+			t.Fatal(err)
+		}
+		held := slices.Clone(p.chunks)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range held {
+			if *c != (chunk{}) {
+				t.Fatal("a closed spool left something in memory")
 			}
 		}
 	}
