@@ -41,6 +41,7 @@ type commands struct {
 	Check     checkCmd     `cmd:"" help:"Check policies and configuration."`
 	Fmt       fmtCmd       `cmd:"" help:"Put policy files into one layout; what they say stays the same."`
 	Test      testCmd      `cmd:"" help:"Run the tests of the policies."`
+	Replay    replayCmd    `cmd:"" help:"What would have happened to the mail of the past under other policies."`
 	Reload    reloadCmd    `cmd:"" help:"Have the running service take changed policies, or keep the old ones."`
 	Explain   explainCmd   `cmd:"" help:"Dry run of a message: what would happen to it, and why."`
 	Submitter submitterCmd `cmd:"" help:"Sign-ins of people and systems."`

@@ -226,8 +226,9 @@ func (s *service) run(ctx context.Context, asked <-chan os.Signal) error {
 }
 
 // sweep erases, every hour, the content of messages that are finished for longer than keep:
-// says, and forgets threads. They hold no content and have to outlive it: people answer mail
-// that is months old. audit_days is how long the practice keeps who wrote to whom.
+// says, and forgets threads and facts. They hold no content and have to outlive it: people answer
+// mail that is months old, and ask what other rules would have done to it. audit_days is how long
+// the practice keeps who wrote to whom.
 func (s *service) sweep(ctx context.Context) error {
 	every := time.NewTicker(time.Hour)
 	defer every.Stop()
@@ -246,6 +247,9 @@ func (s *service) sweep(ctx context.Context) error {
 		audit := time.Duration(org.AuditDays) * 24 * time.Hour
 		if _, err := s.store.ForgetThreads(ctx, time.Now().Add(-audit)); err != nil && ctx.Err() == nil {
 			s.log.Error("forget threads", "err", err.Error())
+		}
+		if _, err := s.store.ForgetFacts(ctx, time.Now().Add(-audit)); err != nil && ctx.Err() == nil {
+			s.log.Error("forget facts", "err", err.Error())
 		}
 		select {
 		case <-every.C:

@@ -36,6 +36,7 @@ type decided struct {
 	snap   *policy.Snapshot
 	env    *mail.Envelope
 	mail   *mail.Message
+	in     *filter.Input // what the rules were asked
 	facts  *filter.Facts
 	plan   filter.Plan
 	base   int            // number of the last copy made before this decision; 0 at submission
@@ -202,7 +203,7 @@ func (g *Gateway) decide(ctx context.Context, q question) (*decided, error) {
 	if err != nil {
 		return nil, asListUnreadable(err)
 	}
-	d := &decided{snap: snap, env: q.env, mail: q.mail, facts: in.Facts, plan: plan, base: q.base}
+	d := &decided{snap: snap, env: q.env, mail: q.mail, in: in, facts: in.Facts, plan: plan, base: q.base}
 	leaks, err := g.makeCopies(ctx, d, q.spool)
 	if f, ok := unwritable(err); ok {
 		leaks, err = []filter.Finding{f}, nil
@@ -320,6 +321,9 @@ func (g *Gateway) acceptance(d *decided, original io.ReaderAt) (store.Acceptance
 	var err error
 	if a.Sealed, err = json.Marshal(account{Envelope: *d.env, Facts: *d.facts, Plan: d.plan, MessageID: d.mail.MessageID}); err != nil {
 		return a, fmt.Errorf("gateway: account: %w", err)
+	}
+	if a.Facts, err = g.record(d); err != nil {
+		return a, err
 	}
 	held := false
 	for i := range d.plan.Variants {
@@ -484,6 +488,9 @@ func (g *Gateway) refuse(ctx context.Context, d *decided) error {
 	refusal := g.refusal(d.snap, d.env.ID, &d.plan)
 	a := store.Acceptance{Message: d.row(), Events: []store.Event{d.event("refused")}}
 	var err error
+	if a.Facts, err = g.record(d); err != nil {
+		return err
+	}
 	if a.Also, err = g.notices(d); err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -308,6 +310,32 @@ func (s *Snapshot) ClassOf(a mail.Address) filter.Class {
 		return filter.ClassContact
 	}
 	return filter.ClassUnknown
+}
+
+// ClassBy is [Snapshot.ClassOf] for an address of which only pseudonyms are known: of its key
+// and of its domain.
+func (s *Snapshot) ClassBy(mailbox, domain string, pseudonym func(string) string) filter.Class {
+	has := func(keys iter.Seq[string], want string) bool {
+		for k := range keys {
+			if pseudonym(k) == want {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has(maps.Keys(s.own), mailbox), has(slices.Values(s.Org.Domains), domain):
+		return filter.ClassColleague
+	case has(maps.Keys(s.Clients.notClient), mailbox), has(slices.Values(s.Clients.NotClientDomains), domain):
+		return filter.ClassContact
+	}
+	return filter.ClassUnknown
+}
+
+// ListDigest names the words of a list: another version of it has another.
+func (s *Snapshot) ListDigest(name string) string {
+	sum := sha256.Sum256([]byte(strings.Join(s.phrases[name], "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Person returns a person by id, or by role: safeguarding_lead or data_protection.

@@ -32,6 +32,7 @@ type prepared struct {
 	sealed   []byte
 	contents []sealedContent
 	threads  []threadRow
+	facts    *sealedFacts
 }
 
 // sealedContent is one version of a message: its chunks, or the staged row that has them.
@@ -94,6 +95,9 @@ func (s *Store) prepare(ctx context.Context, list ...Acceptance) (_ []*prepared,
 			return nil, err
 		}
 		if p.threads, err = s.threadRows(a.Jobs); err != nil {
+			return nil, err
+		}
+		if p.facts, err = s.sealFacts(a.Message.ID, a.Facts); err != nil {
 			return nil, err
 		}
 		also, err := s.prepare(ctx, a.Also...)
@@ -316,6 +320,9 @@ func (t *tx) insert(p *prepared) error {
 		return err
 	}
 	if err := t.insertContents(m.ID, p.contents); err != nil {
+		return err
+	}
+	if err := t.insertFacts(m, p.a.Facts, p.facts); err != nil {
 		return err
 	}
 	for _, e := range p.a.Events {

@@ -339,6 +339,9 @@ func (s *Store) EraseClient(ctx context.Context, ref, actor, reason string) erro
 		if err := t.eraseThreads(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {
 			return err
 		}
+		if err := t.eraseFacts(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {
+			return err
+		}
 		id := t.s.tombstone(ref)
 		r, err := t.exec(`INSERT INTO erased (id, at, client, changed) SELECT $1, $2, id, `+nextVersion+` FROM clients WHERE ref = $3`, id, nanos(t.at), ref)
 		if err != nil {

@@ -105,6 +105,7 @@ type keyring struct {
 	wrap     cipher.AEAD // wraps message keys
 	register cipher.AEAD // seals clients, consents and SCRAM keys
 	thread   cipher.AEAD // seals the ids of threads
+	facts    cipher.AEAD // seals what is kept for asking other rules
 	lookup   []byte      // HMAC of mailboxes, numbers, Message-IDs and codes
 	password []byte      // HMAC of app passwords
 	salt     []byte      // SCRAM salts
@@ -129,7 +130,7 @@ func newKeyring(master []byte) (*keyring, error) {
 		lookup: derive("lookup"), password: derive("app-password"), salt: derive("scram-salt"),
 		audit: derive("audit-head"), check: derive("key-check"),
 	}
-	wrap, register, thread := derive("message-key-wrap"), derive("register"), derive("thread")
+	wrap, register, thread, facts := derive("message-key-wrap"), derive("register"), derive("thread"), derive("facts")
 	if failed != nil {
 		return nil, failed
 	}
@@ -141,6 +142,9 @@ func newKeyring(master []byte) (*keyring, error) {
 		return nil, err
 	}
 	if k.thread, err = newAEAD(thread); err != nil {
+		return nil, err
+	}
+	if k.facts, err = newAEAD(facts); err != nil {
 		return nil, err
 	}
 	return k, nil

@@ -78,6 +78,7 @@ type Event struct {
 type Acceptance struct {
 	Message  Message
 	Sealed   []byte // envelope and plan as JSON; sealed under the message's key
+	Facts    *Facts // of an email
 	Contents []Content
 	Jobs     []NewJob
 	Events   []Event
