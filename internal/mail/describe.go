@@ -50,7 +50,7 @@ func (p *parser) describe(part *Part) (boundary string) {
 		return ""
 	}
 	if boundary = p.boundaryOf(part, ct); boundary == "" {
-		part.MediaType = "application/octet-stream"
+		part.Declared, part.MediaType = part.MediaType, "application/octet-stream"
 	}
 	return boundary
 }

@@ -64,6 +64,7 @@ type Part struct {
 	Header      Range // with the empty line
 	Body        Range // as received, still encoded
 	MediaType   string
+	Declared    string // the media type of a multipart in which there are no parts, and which is read as MediaType; else empty
 	Params      map[string]string
 	Encoding    string // 7bit, 8bit, binary, base64 or quoted-printable
 	Disposition string // "", inline or attachment

@@ -343,7 +343,7 @@ func isOutsideText(b []byte) bool {
 func (p *parser) emptyMultipart(f *frame) {
 	part := f.part
 	p.defects.add(defNoParts, part.Path, part.Body.Start, "")
-	part.MediaType, part.Params = "text/plain", map[string]string{}
+	part.Declared, part.MediaType, part.Params = part.MediaType, "text/plain", map[string]string{}
 	b := make([]byte, min(part.Body.Len(), max(p.textLeft, 0)))
 	if _, err := p.m.src.ReadAt(b, part.Body.Start); err != nil && !errors.Is(err, io.EOF) {
 		p.err = fmt.Errorf("mail: read message at %d: %w", part.Body.Start, err)

@@ -11,6 +11,7 @@ package differ
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -61,12 +62,13 @@ func ours(m *mail.Message) ([]node, error) {
 	var out []node
 	var walk func(p *mail.Part, depth int) error
 	walk = func(p *mail.Part, depth int) error {
-		n := node{Depth: depth, Type: p.MediaType, path: p.Path}
-		if !p.IsMultipart() {
+		// A multipart in which nobody finds a part is compared as what it is called.
+		n := node{Depth: depth, Type: cmp.Or(p.Declared, p.MediaType), path: p.Path}
+		if !p.IsMultipart() && p.Declared == "" {
 			n.Name = p.Filename
 		}
 		if len(p.Parts) == 0 && !p.IsMultipart() {
-			if strings.HasPrefix(p.MediaType, "text/") {
+			if strings.HasPrefix(n.Type, "text/") {
 				n.Sum = normal([]byte(p.Text), true, false)
 			} else {
 				b, err := io.ReadAll(m.Decode(p))
