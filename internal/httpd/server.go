@@ -44,7 +44,7 @@ type Config struct {
 	Version string      // of the program, for /metrics
 	TLS     *tls.Config // nil: in clear, for loopback or behind a proxy that has TLS
 
-	Connections int // 0: 256
+	Connections int // 0: 1,000
 	Timeouts    Timeouts
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: none
@@ -102,7 +102,7 @@ func (c *Config) defaults() {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Connections <= 0 {
-		c.Connections = 256
+		c.Connections = 1000
 	}
 	orTime := func(v *time.Duration, d time.Duration) {
 		if *v <= 0 {

@@ -364,6 +364,85 @@ func TestNothingIsAcceptedAfterAFailedCommit(t *testing.T) {
 	}
 }
 
+// A disk that fails while nobody writes is found by asking, and so is that it is well again.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	s, _ := openTest(t)
+	if err := s.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var failing atomic.Bool
+	s.do(t.Context(), func(*tx) error {
+		s.commitFailure = func() error {
+			if failing.Load() {
+				return errors.New("input/output error")
+			}
+			return nil
+		}
+		return nil
+	})
+	failing.Store(true)
+	if s.Healthy() != nil {
+		t.Fatal("nobody has written, and it is said to fail")
+	}
+	wantKind(t, s.Probe(t.Context()), fault.Unavailable)
+	if s.Healthy() == nil {
+		t.Error("the failure is not remembered")
+	}
+	failing.Store(false)
+	for s.Probe(t.Context()) != nil {
+		// Reopened and checked at most once a second.
+	}
+	if s.Healthy() != nil {
+		t.Errorf("not healthy again: %v", s.Healthy())
+	}
+
+	// Whoever asks waits no longer than they said, however long the disk takes.
+	began, let := make(chan struct{}), make(chan struct{})
+	busy := make(chan error, 1)
+	go func() { busy <- s.do(t.Context(), func(*tx) error { close(began); <-let; return nil }) }()
+	<-began
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	wantKind(t, s.Probe(ctx), fault.Unavailable)
+	close(let)
+	if err := <-busy; err != nil {
+		t.Error(err)
+	}
+	s.Close()
+	wantKind(t, s.Probe(t.Context()), fault.Unavailable)
+}
+
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	s, c := openTest(t)
+	if w, err := s.Waiting(t.Context()); err != nil || w != (Waiting{}) {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	mustAccept(t, s, acceptance(t, []byte("x"), Held, []string{"anna@example.org"}))
+	c.add(time.Minute)
+	first := c.now()
+	mustAccept(t, s, acceptance(t, []byte("x"), Queued, []string{"bo@example.org"}))
+	c.add(time.Minute)
+	mustAccept(t, s, acceptance(t, []byte("x"), Queued, []string{"cy@example.org"}))
+	if w, err := s.Waiting(t.Context()); err != nil || w.Held != 1 || w.Queued != 2 || !w.Oldest.Equal(first) {
+		t.Errorf("%+v, %v", w, err)
+	}
+	if _, err := s.Claim(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := s.Waiting(t.Context()); err != nil || w.Held != 1 || w.Queued != 1 || w.Sending != 1 || !w.Oldest.Equal(first) {
+		t.Errorf("what is being sent has still not left: %+v, %v", w, err)
+	}
+	c.add(2 * time.Hour)
+	if _, err := s.Claim(t.Context(), 1, time.Hour); err != nil { // finds the lease that ran out
+		t.Fatal(err)
+	}
+	if w, err := s.Waiting(t.Context()); err != nil || w.InDoubt+w.Queued+w.Sending != 2 || w.InDoubt == 0 {
+		t.Errorf("%+v, %v", w, err)
+	}
+}
+
 func TestRefusesWrongKeyAndNewerSchema(t *testing.T) {
 	t.Parallel()
 	c, dir := newClock(), t.TempDir()
