@@ -327,9 +327,13 @@ func table() []mutant {
 			[]string{"internal/filter.TestTheLeakCheckFailsClosed"}},
 		{8, "an address that nobody knows counts as a colleague's", "internal/policy/policy.go",
 			`	return filter.ClassUnknown
-}`,
+}
+
+// ClassBy is`,
 			`	return filter.ClassColleague
-}`,
+}
+
+// ClassBy is`,
 			[]string{"internal/policy.TestSendersAndAddresses", "internal/gateway.TestHeldAndReleased"}},
 		{8, "an error of the door becomes a 250", "internal/smtpd/session.go",
 			`	if err != nil {
