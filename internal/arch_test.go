@@ -24,6 +24,7 @@ const module = "github.com/plaincover/plaincover/"
 // two on the same floor do not know each other.
 func floors() map[string]int {
 	return map[string]int{
+		"docs":               0, // the page of every error code
 		"policies":           0, // files only
 		"internal/fault":     0,
 		"internal/mail":      1,

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/docs"
 	"github.com/plaincover/plaincover/internal/gateway"
 	"github.com/plaincover/plaincover/internal/policy"
 )
@@ -19,16 +20,20 @@ import (
 type checkCmd struct {
 	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
 	Against  string `help:"Directory of the policies now in force: also says what the new ones change, and answers no when anything protects less." placeholder:"DIR"`
+	Explain  string `help:"Only print what a code of a message means, as in docs/errors.md: P031." placeholder:"CODE"`
 	Schema   string `help:"Only write a JSON Schema for each policy file into this directory: editors then complete words and underline slips." placeholder:"DIR"`
 }
 
 // Help is shown under --help.
 func (checkCmd) Help() string {
-	return "Examples:\n  gateway check --policies policies\n  gateway check --schema policies/schema"
+	return "Examples:\n  gateway check --policies policies\n  gateway check --explain P031\n  gateway check --schema policies/schema"
 }
 
 // Run prints every problem; the answer is no when there is one.
 func (k checkCmd) Run(p *program) error {
+	if k.Explain != "" {
+		return p.explainCode(k.Explain)
+	}
 	if k.Schema != "" {
 		return p.writeSchemas(k.Schema)
 	}
@@ -67,6 +72,27 @@ func (k checkCmd) Run(p *program) error {
 		return p.compare(k.Against, dir, snap)
 	}
 	return p.printCheck(dir, snap, found)
+}
+
+// explainCode prints the page of a code.
+func (p *program) explainCode(code string) error {
+	code = strings.ToUpper(strings.Trim(code, "[] "))
+	page := docs.Page(code)
+	if page == "" {
+		text := fmt.Sprintf("no message has the code %q", code)
+		if near := policy.Nearest(code, docs.Codes()); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		return &usageError{text}
+	}
+	if !p.json {
+		_, err := io.WriteString(p.Out, page) // as it is: one of them shows a tab
+		return err
+	}
+	return p.emit(struct {
+		Code string `json:"code"`
+		Page string `json:"page"`
+	}{code, page}, nil)
 }
 
 // compare prints what changes from the policies in force to the checked ones.
@@ -171,6 +197,9 @@ func (p *program) printCheck(dir string, snap *policy.Snapshot, found problems) 
 		}
 		for _, b := range found {
 			p.say("%s", b.Error())
+		}
+		if i := slices.IndexFunc(found, func(b problem) bool { return b.Code != "" }); i >= 0 {
+			p.say("what a code means: gateway check --explain %s", found[i].Code)
 		}
 	}
 	if err := p.emit(v, func(w io.Writer) {
