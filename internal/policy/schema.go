@@ -41,7 +41,8 @@ type schema struct {
 	Examples             []any              `json:"examples,omitempty"`
 	Definitions          map[string]*schema `json:"definitions,omitempty"`
 
-	what string // the name of a set of keys in messages, which ties it to the reader of the file
+	what  string   // the name of a set of keys in messages, which ties it to the reader of the file
+	order []string // the keys as a person would write them
 }
 
 // SchemaFiles returns the JSON Schema of each kind of policy file, by its file name:
@@ -80,6 +81,7 @@ func set(what, about string, properties ...property) *schema {
 	s := &schema{what: what, Description: about, Type: "object", Properties: map[string]*schema{}, AdditionalProperties: false}
 	for _, p := range properties {
 		s.Properties[p.key] = p.value
+		s.order = append(s.order, p.key)
 		if p.must {
 			s.Required = append(s.Required, p.key)
 		}
@@ -363,7 +365,7 @@ func conditionValues() map[string]*schema {
 	out = maps.Clone(out)
 	for name, v := range out {
 		c := *v
-		c.Description = conditionMeans(name)
+		c.Description = conditionMeans(name) + ". For example: " + conditionExample(name)
 		out[name] = &c
 	}
 	return out
@@ -396,10 +398,10 @@ func testSchema() *schema {
 		property{"given_on", true, dateSchema("The day when it was given.")},
 		property{"expires_on", false, dateSchema("The first day when it is no longer valid.")},
 		property{"withdrawn", false, yesOrNo("Whether it was taken back.")})
-	consent := &schema{AnyOf: []*schema{yesOrNo(""), dates}}
+	consent := &schema{Description: "Whether the client consents to this purpose, or since when.", AnyOf: []*schema{yesOrNo(""), dates}}
 	client := set("a client", "A client who exists in this file of tests only. Also each purpose of consent, as yes or no.",
 		property{"email", false, oneOrList("One address, or a list. At example.org or any .example domain.", addressSchema(""))},
-		property{"mobile", false, phoneSchema("A number from 07700 900000 to 07700 900999.")},
+		property{"mobile", false, formed("A number from 07700 900000 to 07700 900999, in quotes.", formPhone, "07700 900123")},
 		property{"name", false, aText("The full name.")},
 		property{"born", false, dateSchema("The date of birth.")},
 		property{"discreet", false, yesOrNo("Whether others may see this client's mail.")},
@@ -408,7 +410,7 @@ func testSchema() *schema {
 		property{"language", false, aText("The language that they are written to in.")},
 		property{"timezone", false, aText("Their time zone.")},
 		property{"word", false, aText("The word that they agreed to, which stands in subjects.")},
-		property{"status", false, aWord("", "active", "former")},
+		property{"status", false, aWord("Without it: active.", "active", "former")},
 		property{"protection", false, aWord("How their confidential mail is locked.", protections()...)},
 		property{"practitioner", false, formed("The id of the person who sees them.", formName)})
 	client.AdditionalProperties = consent
@@ -430,7 +432,7 @@ func testSchema() *schema {
 		property{"copies", false, aNumber("How many messages leave, or would leave if a held mail were released.", 0, 1000)},
 		property{"every_copy", false, copied},
 		property{"copy_for", false, named("What one recipient's copy is like.", `\S`, copied)},
-		property{"outcome_for", false, named("The outcome for one recipient.", `\S`, outcome(""))},
+		property{"outcome_for", false, named("The outcome for one recipient.", `\S`, outcome("The recipient, as the mail names them."))},
 		property{"rules", false, rules("These rules or checks applied.")},
 		property{"not_rules", false, rules("These did not.")},
 		property{"held_text", false, aWord("The sender reads this text about held mail.", textsOf(templates.KindHeld)...)},
