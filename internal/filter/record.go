@@ -3,7 +3,7 @@ package filter
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,12 +155,14 @@ func questions(c Condition, digests Digests) []string {
 	case Contains:
 		return []string{"contains " + c.What}
 	case PersonalContact:
-		b, err := json.Marshal(c)
-		if err != nil {
-			return []string{"personal_contact"}
+		h := sha256.New()
+		for _, list := range [][]string{c.Phones, c.Own, c.Domains} {
+			io.WriteString(h, strings.Join(list, "\n")+"\n\n")
 		}
-		sum := sha256.Sum256(b)
-		return []string{"personal_contact " + hex.EncodeToString(sum[:8])}
+		for _, a := range c.Listed {
+			io.WriteString(h, a.Key()+"\n")
+		}
+		return []string{"personal_contact " + hex.EncodeToString(h.Sum(nil)[:8])}
 	case Mentions:
 		var out []string
 		for _, l := range c.Lists {

@@ -46,6 +46,7 @@ type Snapshot struct {
 	names     map[string]string // of rules, by id
 	written   map[string]writtenRule
 	phrases   map[string][]string // of word lists, by name
+	digests   map[string]string   // of their phrases
 	wording   templates.Sources
 	people    map[string]int
 	systems   map[string]int
@@ -122,7 +123,7 @@ func newLoader(fsys fs.FS, seen func(what, key string, must bool)) *loader {
 		fsys: fsys, seen: seen, sources: map[string][]byte{}, readable: map[string]bool{},
 		words: map[string]*wordFile{}, roleNodes: map[string]value{}, aliases: map[string]bool{},
 		subjects: map[string]value{}, signatures: map[string]value{}, ruleLines: map[string]int{},
-		s: &Snapshot{loc: time.UTC, names: map[string]string{}, written: map[string]writtenRule{}, phrases: map[string][]string{}, people: map[string]int{}, systems: map[string]int{},
+		s: &Snapshot{loc: time.UTC, names: map[string]string{}, written: map[string]writtenRule{}, phrases: map[string][]string{}, digests: map[string]string{}, people: map[string]int{}, systems: map[string]int{},
 			bySignIn: map[string]string{}, senders: map[string]filter.Sender{}, may: map[string]map[string]bool{}, own: map[string]bool{}},
 	}
 }
@@ -249,6 +250,8 @@ func (l *loader) finish() *Snapshot {
 	s.ID = "sha256:" + hex.EncodeToString(h.Sum(nil))
 	for name, w := range l.words {
 		s.phrases[name] = w.phrases
+		sum := sha256.Sum256([]byte(strings.Join(w.phrases, "\n")))
+		s.digests[name] = hex.EncodeToString(sum[:8])
 	}
 	s.Needs = filter.Always
 	for _, r := range s.Rules {
@@ -333,10 +336,7 @@ func (s *Snapshot) ClassBy(mailbox, domain string, pseudonym func(string) string
 }
 
 // ListDigest names the words of a list: another version of it has another.
-func (s *Snapshot) ListDigest(name string) string {
-	sum := sha256.Sum256([]byte(strings.Join(s.phrases[name], "\n")))
-	return hex.EncodeToString(sum[:8])
-}
+func (s *Snapshot) ListDigest(name string) string { return s.digests[name] }
 
 // Person returns a person by id, or by role: safeguarding_lead or data_protection.
 func (s *Snapshot) Person(idOrRole string) (Person, bool) {
