@@ -206,6 +206,7 @@ func (s *service) run(ctx context.Context, asked <-chan os.Signal) error {
 		return nil
 	})
 	g.Go(func() error { return s.sweep(ctx) })
+	g.Go(func() error { return s.summarise(ctx) })
 	g.Go(func() error { return s.reloads(ctx, asked) })
 	g.Go(func() error {
 		<-ctx.Done()
@@ -250,6 +251,23 @@ func (s *service) sweep(ctx context.Context) error {
 		}
 		if _, err := s.store.ForgetFacts(ctx, time.Now().Add(-audit)); err != nil && ctx.Err() == nil {
 			s.log.Error("forget facts", "err", err.Error())
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// summarise asks every few minutes whether a day is to be summed up; that it happens once a day
+// is the gateway's business.
+func (s *service) summarise(ctx context.Context) error {
+	every := time.NewTicker(5 * time.Minute)
+	defer every.Stop()
+	for {
+		if err := s.gateway.SummariseObserved(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("summary of rules on trial", "err", err.Error())
 		}
 		select {
 		case <-every.C:

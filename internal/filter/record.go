@@ -59,10 +59,10 @@ type RecordFinding struct {
 	Rcpt     int      `json:"rcpt"`
 	Action   Action   `json:"action"`
 	About    About    `json:"about,omitempty"`
-	Edit     EditKind `json:"edit,omitempty"`  // of cannot-change
-	Edits    []Edit   `json:"edits,omitempty"` // of an observed rule
+	Edit     EditKind `json:"edit,omitempty"` // of cannot-change
 	Observed bool     `json:"observed,omitempty"`
-	Lead     bool     `json:"lead,omitempty"` // it decided the outcome
+	Verbs    []string `json:"verbs,omitempty"` // of an observed rule: what it would have done beside its action
+	Lead     bool     `json:"lead,omitempty"`  // it decided the outcome
 }
 
 // Digests names the content of a word list: a list with other words is another question.
@@ -92,13 +92,28 @@ func NewRecord(rules []Rule, in *Input, p *Plan, digests Digests, pseudonym func
 			k.Edit = EditKind(f.Values["edit"])
 		}
 		if f.Observed {
-			k.Edits = f.Edits
+			k.Verbs = f.verbs()
 		}
 		if f.Observed || f.Action > Send {
 			r.Findings = append(r.Findings, k)
 		}
 	}
 	return r
+}
+
+// verbs says what a finding asks for beside its action.
+func (f *Finding) verbs() []string {
+	var out []string
+	for _, e := range f.Edits {
+		out = append(out, string(e.Kind))
+	}
+	for verb, asked := range map[VerbKind]bool{VerbSendSeparately: f.Separate, VerbBcc: f.Bcc, VerbNeverHold: f.NeverHold, VerbTell: len(f.Tell) > 0} {
+		if asked {
+			out = append(out, string(verb))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func newRecordRecipient(in *Input, i int, p *Plan, pseudonym func(string) string) RecordRecipient {

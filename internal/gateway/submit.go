@@ -417,17 +417,21 @@ func (d *decided) codes(rcpts []int) []string {
 
 // event is the audit row of a decision: rule ids and digests, no content.
 func (d *decided) event(kind string) store.Event {
-	var rules []string
-	seen := map[string]bool{}
+	var rules, observed []string
 	for _, f := range d.plan.Findings {
-		if f.Action > filter.Send && !seen[f.Rule] {
-			seen[f.Rule] = true
+		switch {
+		case f.Observed && !slices.Contains(observed, f.Rule):
+			observed = append(observed, f.Rule)
+		case !f.Observed && f.Action > filter.Send && !slices.Contains(rules, f.Rule):
 			rules = append(rules, f.Rule)
 		}
 	}
 	data := map[string]string{
 		"outcome": outcomeOf(d.plan.Outcome), "policy": d.snap.ID, "rules": strings.Join(rules, " "),
 		"digest": fmt.Sprintf("%x", d.mail.Digest), "copies": fmt.Sprint(len(d.plan.Variants))}
+	if len(observed) > 0 {
+		data["observed"] = strings.Join(observed, " ")
+	}
 	if noted := d.noted(); noted != "" {
 		data["noted"] = noted
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -114,7 +115,8 @@ func (s *Store) recorded(ctx context.Context, query string, since, until time.Ti
 	}
 }
 
-// ForgetFacts removes what is older.
+// ForgetFacts removes what is older, marks too: a mark is younger than the facts of its day, so
+// that there is nothing left of them when it goes.
 func (s *Store) ForgetFacts(ctx context.Context, before time.Time) (n int64, err error) {
 	for {
 		var gone int64
@@ -128,7 +130,10 @@ func (s *Store) ForgetFacts(ctx context.Context, before time.Time) (n int64, err
 		})
 		n += gone
 		if err != nil || gone < sweepBatch {
-			return n, err
+			return n, errors.Join(err, s.do(ctx, func(t *tx) error {
+				_, err := t.exec(`DELETE FROM marks WHERE at < $1`, nanos(before))
+				return err
+			}))
 		}
 	}
 }
