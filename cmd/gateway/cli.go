@@ -51,6 +51,7 @@ type commands struct {
 	Queue     queueCmd     `cmd:"" help:"Messages on their way."`
 	Audit     auditCmd     `cmd:"" help:"The record of every decision."`
 	Sink      sinkCmd      `cmd:"" help:"Stand in for the smarthost in a trial: take mail, print it, pass nothing on."`
+	Doctor    doctorCmd    `cmd:"" help:"Look at everything that must be right, and say what mends it."`
 	Version   versionCmd   `cmd:"" help:"Version, commit and Go version."`
 }
 

@@ -107,6 +107,21 @@ func (s *Store) Probe(ctx context.Context) error {
 	}
 }
 
+// Intact reads the structure of the whole database; an error says that it is damaged, or that
+// it cannot be read. It takes long where there is much.
+func (s *Store) Intact(ctx context.Context) error {
+	return s.each(ctx, "PRAGMA quick_check(1)", nil, func(rows *sql.Rows) error {
+		var verdict string
+		if err := rows.Scan(&verdict); err != nil {
+			return unavailable(err)
+		}
+		if verdict != "ok" {
+			return fault.Wrap(fault.Internal, "", errors.New("the database is damaged"))
+		}
+		return nil
+	})
+}
+
 func (s *Store) setHealth(err error) {
 	s.health.Lock()
 	s.health.err = err

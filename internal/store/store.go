@@ -43,6 +43,12 @@ var (
 	errClosed  = fault.New(fault.Unavailable, "the store is closed")
 )
 
+// Exists reports whether there is a database in dir; Open would make one.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, databaseName))
+	return err == nil
+}
+
 // Options say how to open a store.
 type Options struct {
 	Dir       string           // the data directory
