@@ -110,14 +110,22 @@ func layOut(name string, old []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	again, err := documentOf(made)
-	if err != nil || !sameNode(root, again) {
-		return nil, Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would say something else", Fix: "the file was left as it is"}
-	}
-	if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {
-		return nil, Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would lose a comment", Fix: "the file was left as it is"}
+	if err := sameFile(root, old, made); err != nil {
+		return nil, err
 	}
 	return made, nil
+}
+
+// sameFile makes sure that a file laid out anew says what the old one, read as root, does.
+func sameFile(root *yaml.Node, old, made []byte) error {
+	again, err := documentOf(made)
+	if err != nil || !sameNode(root, again) {
+		return Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would say something else", Fix: "the file was left as it is"}
+	}
+	if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {
+		return Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would lose a comment", Fix: "the file was left as it is"}
+	}
+	return nil
 }
 
 func documentOf(b []byte) (*yaml.Node, error) {

@@ -81,6 +81,34 @@ func TestLayoutRefuses(t *testing.T) {
 	}
 }
 
+// The last look before a file is written: whatever the layout did, another meaning and a lost
+// comment are seen.
+func TestLayoutNoticesAnotherMeaning(t *testing.T) {
+	t.Parallel()
+	old := "rules:\n  # why\n  - name: A # when\n    do: [hold, {tell: sam}]\n"
+	root, err := documentOf([]byte(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, made := range []string{
+		"rules:\n  # why\n  - name: A # when\n    do: [hold]\n",
+		"rules:\n  # why\n  - name: A # when\n    do: [{tell: sam}, hold]\n",
+		"rules:\n  # why\n  - name: \"A\" # when\n    do: [hold, {tell: sam}]\n",
+		"rules:\n  # why\n  - name: A\n    # when\n    do: [hold, {tell: max}]\n",
+		"rules:\n  - name: A # when\n    do: [hold, {tell: sam}]\n",
+		"rules:\n  # why\n  - name: A\n    do: [hold, {tell: sam}]\n",
+		"rules:\n  # wh\n  - name: A # when\n    do: [hold, {tell: sam}]\n",
+		"rules: [\n",
+	} {
+		if sameFile(root, []byte(old), []byte(made)) == nil {
+			t.Errorf("passes for the same:\n%s", made)
+		}
+	}
+	if err := sameFile(root, []byte(old), []byte("rules:\n- # why\n  do: [hold, {tell: sam}]\n  name: A # when\n")); err != nil {
+		t.Errorf("the same in another order: %v", err)
+	}
+}
+
 func TestLayoutOfWords(t *testing.T) {
 	t.Parallel()
 	old := "\n# zebra\r\nzebra  crossing \n\n\n# ant\n  ant"

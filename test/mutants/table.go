@@ -343,6 +343,18 @@ func table() []mutant {
 		return s.refuse("data", atContent, err, id)
 	}`,
 			[]string{"internal/smtpd.TestFaultTable"}},
+		{8, "gateway fmt does not look whether a file still says the same", "internal/policy/layout.go",
+			`if err != nil || !sameNode(root, again) {`,
+			`if err != nil {`,
+			[]string{"internal/policy.TestLayoutNoticesAnotherMeaning"}},
+		{8, "gateway fmt does not look whether a comment is lost", "internal/policy/layout.go",
+			`if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {`,
+			`if old == nil {`,
+			[]string{"internal/policy.TestLayoutNoticesAnotherMeaning"}},
+		{8, "gateway fmt writes a file that has a problem", "internal/policy/layout.go",
+			`if bad[name] || (ext`,
+			`if (ext`,
+			[]string{"internal/policy.TestFormatLeavesBrokenFiles"}},
 
 		// 9
 		{9, "a failed sign-in logs the password", "internal/smtpd/auth.go",
@@ -427,8 +439,32 @@ func table() []mutant {
 		{10, "what says which ids an erased client saw is kept", "internal/store/register.go",
 			"		if err := t.eraseThreads(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {\n			return err\n		}\n", "",
 			[]string{"internal/store.TestThreadsAreErasedAndForgotten"}},
+		{10, "what was kept about mail to an erased client stays", "internal/store/register.go",
+			"		if err := t.eraseFacts(`SELECT mac FROM lookups WHERE ref = $1`, ref); err != nil {\n			return err\n		}\n", "",
+			[]string{"internal/gateway.TestFactsHoldNoContent"}},
+		{10, "what is kept about a mail stands in clear", "internal/store/facts.go",
+			`s.keys.facts.Seal(nil, nil, f.Record, factsAAD(id))`, `f.Record`,
+			[]string{"internal/gateway.TestFactsHoldNoContent"}},
+		{10, "what is kept about a mail names who got it", "internal/filter/record.go",
+			`pseudonym(a.Key()), pseudonym(a.Domain)`, `a.Key(), a.Domain`,
+			[]string{"internal/filter.TestAReplayIsTheDecision"}},
 
 		// 11
+		{11, "a replay takes what nobody knows for no", "internal/filter/record.go",
+			`out = max(out, unknown)`, `out = max(out, no)`,
+			[]string{"internal/filter.TestWhatARecordKnows", "internal/gateway.TestReplayOfThePast"}},
+		{11, "a replay answers for a word list that has changed", "internal/filter/record.go",
+			`"mentions "+l.Name()+" "+digests(l.Name())`, `"mentions "+l.Name()`,
+			[]string{"internal/filter.TestWhatARecordKnows"}},
+		{11, "a replay lets a copy pass that nobody ever checked", "internal/filter/record.go",
+			`out.Unchecked = out.Unchecked && out.Outcome == Send`, `out.Unchecked = false`,
+			[]string{"internal/filter.TestAReplaySaysWhatWasNeverChecked", "internal/gateway.TestReplayOfThePast"}},
+		{11, "a day of rules on trial is summed up twice", "internal/store/facts.go",
+			`if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		first = true`, `first = r != nil`,
+			[]string{"internal/store.TestOnceIsOnce", "internal/gateway.TestSeveralProcessesMakeOneSummary"}},
 		{11, "the chain of the audit leaves out who acted", "internal/store/audit.go",
 			`[]string{message, kind, actor, data}`,
 			`[]string{message, kind, data}`,
