@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -88,7 +89,7 @@ func (k fmtCmd) Run(p *program) error {
 	return nil
 }
 
-// replaceFile puts a new file in the place of the old one, all or nothing, with its rights. A
+// replaceFile puts a new file in the place of the old one, all or nothing, with its owner and its rights. A
 // link is left a link: what it leads to is replaced, where that is a file and still holds what
 // was read.
 func replaceFile(name string, old, made []byte) (err error) {
@@ -120,6 +121,12 @@ func replaceFile(name string, old, made []byte) (err error) {
 	}
 	if err = f.Chmod(info.Mode().Perm()); err != nil {
 		return err
+	}
+	// Whoever lays out the files of a service as another account must not take them from it.
+	if own, ok := info.Sys().(*syscall.Stat_t); ok && (int(own.Uid) != os.Geteuid() || int(own.Gid) != os.Getegid()) {
+		if err = f.Chown(int(own.Uid), int(own.Gid)); err != nil {
+			return err
+		}
 	}
 	if err = f.Sync(); err != nil {
 		return err
