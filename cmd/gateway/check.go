@@ -30,7 +30,7 @@ func (checkCmd) Help() string {
 }
 
 // Run prints every problem; the answer is no when there is one.
-func (k checkCmd) Run(p *program) error {
+func (k checkCmd) Run(ctx context.Context, p *program) error {
 	if k.Explain != "" {
 		return p.explainCode(k.Explain)
 	}
@@ -69,9 +69,35 @@ func (k checkCmd) Run(p *program) error {
 		}
 	}
 	if k.Against != "" && snap != nil && len(found) == 0 {
-		return p.compare(k.Against, dir, snap)
+		return p.compare(ctx, k.Against, dir, snap)
 	}
-	return p.printCheck(dir, snap, found)
+	var untested []problem
+	if snap != nil && len(found) == 0 {
+		if untested, err = testWarnings(ctx, snap); err != nil {
+			return err
+		}
+	}
+	return p.printCheck(dir, snap, untested, found)
+}
+
+// testWarnings says which rules no test reaches, and that tests fail: policies whose tests fail
+// do not come into force.
+func testWarnings(ctx context.Context, snap *policy.Snapshot) ([]problem, error) {
+	report, err := gateway.RunTests(ctx, snap)
+	if err != nil {
+		return nil, err
+	}
+	var out []problem
+	if len(snap.Tests) > 0 && len(report.Unreached) > 0 {
+		out = append(out, problem{Code: codeUnreached, File: "mail.yaml", Text: fmt.Sprintf("no test reaches %s: %s", count(len(report.Unreached), "rule"), strings.Join(report.Unreached, ", ")),
+			Fix: "write a test for each, so that a change that weakens it is noticed"})
+	}
+	if n := failures(report); n > 0 {
+		first := report.Results[slices.IndexFunc(report.Results, func(r gateway.TestResult) bool { return len(r.Failures) > 0 })]
+		out = append(out, problem{Code: codeTestsFail, File: first.File, Line: first.Line, Col: 1, Text: fmt.Sprintf("%d of %s failed; the first is %q", n, count(len(report.Results), "test"), first.Name),
+			Fix: "gateway test says what each expected; with tests that fail the policies do not come into force"})
+	}
+	return out, nil
 }
 
 // explainCode prints the page of a code.
@@ -96,12 +122,12 @@ func (p *program) explainCode(code string) error {
 }
 
 // compare prints what changes from the policies in force to the checked ones.
-func (p *program) compare(against, dir string, snap *policy.Snapshot) error {
+func (p *program) compare(ctx context.Context, against, dir string, snap *policy.Snapshot) error {
 	before, err := policies(against)
 	if err != nil {
 		return err
 	}
-	changes, err := gateway.Compare(context.Background(), before, snap)
+	changes, err := gateway.Compare(ctx, before, snap)
 	if err != nil {
 		return err
 	}
@@ -175,7 +201,7 @@ func (p *program) hasConfig() bool {
 	return err == nil
 }
 
-func (p *program) printCheck(dir string, snap *policy.Snapshot, found problems) error {
+func (p *program) printCheck(dir string, snap *policy.Snapshot, untested []problem, found problems) error {
 	v := struct {
 		OK       bool             `json:"ok"`
 		Policy   string           `json:"policy,omitempty"`
@@ -189,7 +215,7 @@ func (p *program) printCheck(dir string, snap *policy.Snapshot, found problems) 
 	}
 	if snap != nil {
 		v.Policy, v.Rules, v.Tests = snap.ID, len(snap.Rules), len(snap.Tests)
-		v.Warnings = policy.Problems(snap.WarningsAt(time.Now())).In(dir)
+		v.Warnings = policy.Problems(append(snap.WarningsAt(time.Now()), untested...)).In(dir)
 	}
 	if !p.json {
 		for _, w := range v.Warnings {

@@ -200,7 +200,7 @@ func loadConfig(path string, named bool, environ []string, need configNeed) (Con
 		ps       problems
 		warnings []string
 	)
-	at := places{file: path}
+	at := places{file: path, env: map[string]bool{}}
 	dir := "."
 	data, err := os.ReadFile(path)
 	switch {

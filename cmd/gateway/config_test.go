@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -140,6 +143,9 @@ func structDocs(t *testing.T) map[string]string {
 	return docs
 }
 
+// libraryWords are words of the program's parts: nobody who edits a file knows them.
+var libraryWords = regexp.MustCompile(`go-yaml|unmarshal|mapping|scalar|sequence|\bint\b|\bstring\b|map\[|\bnil\b|strconv|did not find|!!|%!|reflect`)
+
 func TestBadConfigurations(t *testing.T) {
 	t.Parallel()
 	good := "smarthost: {url: \"smtp://127.0.0.1:2525\", tls: none}\n"
@@ -150,37 +156,42 @@ func TestBadConfigurations(t *testing.T) {
 	}{
 		"unknown key with its place": {"hostname: a.example\nsmarthots: {}\n", nil,
 			[]string{"gateway.yaml:2:1: unknown key \"smarthots\" [G002]\n    2 | smarthots: {}\n      | ^^^^^^^^^ did you mean \"smarthost\"?"}},
-		"unknown key deep down":       {"smarthost:\n  urll: x\n", nil, []string{`gateway.yaml:2:3: unknown key "smarthost.urll"`, `did you mean "url"?`}},
-		"two mistakes at once":        {"nope: 1\nlimits: {recipients: many}\n", nil, []string{`unknown key "nope"`, `2:22: limits.recipients: "many" is not a whole number`}},
-		"a key twice":                 {"hostname: a\nhostname: b\n", nil, []string{":2:"}},
-		"two documents":               {good + "---\nhostname: b\n", nil, []string{"gateway.yaml:"}},
-		"not YAML":                    {"hostname: [a\n", nil, []string{"gateway.yaml:"}},
-		"a list where a key stands":   {"hostname: [a]\n", nil, []string{"hostname takes one value"}},
-		"bad size":                    {"limits: {message_bytes: 35 potatoes}\n", nil, []string{`"35 potatoes" is not a size; write it as 35MB`}},
-		"texts are not there yet":     {"sms: {provider: twilio}\n", nil, []string{"1:1: sms: this version does not have texts"}},
-		"DKIM is not there yet":       {"dkim: [{domain: a.example}]\n", nil, []string{"dkim: this version does not have DKIM"}},
-		"ACME is not there yet":       {"tls: {acme: {}}\n", nil, []string{"tls.acme: this version does not have certificates by ACME"}},
-		"other databases":             {good + "database: postgres://x\n", nil, []string{"database: this version keeps everything in SQLite"}},
-		"tls none beyond loopback":    {"smarthost: {url: \"smtp://mail.provider.example:587\", tls: none}\n", nil, []string{"smarthost.tls: none is for loopback only"}},
-		"a name is not loopback":      {"smarthost: {url: \"smtp://localhost.example:587\", tls: none}\n", nil, []string{"none is for loopback only"}},
-		"a password in the URL":       {"smarthost: {url: \"smtp://u:secret@mail.provider.example\"}\n", nil, []string{"must not hold a user name or password"}},
-		"no smarthost":                {"hostname: a.example\n", nil, []string{"smarthost.url: is empty"}},
-		"user without password":       {"smarthost: {url: \"smtp://mail.provider.example\", username: u}\n", nil, []string{"username: and password_file go together"}},
-		"plain text listener":         {good + "listen: [{address: \"127.0.0.1:25\", tls: none}]\n", nil, []string{`listen[0].tls: "none" is neither starttls nor implicit`}},
-		"certificate without key":     {good + "tls: {cert: a.pem}\n", nil, []string{"tls: cert and key go together"}},
-		"web beyond loopback":         {good + "http: {address: \"0.0.0.0:8026\"}\n", nil, []string{"http.address: other machines can reach 0.0.0.0:8026, and nothing encrypts what they say", "http.tls.cert and http.tls.key"}},
-		"web on all addresses":        {good + "http: {address: \":8026\"}\n", nil, []string{"other machines can reach :8026"}},
-		"web behind a plain proxy":    {good + "http: {address: \"192.0.2.1:8026\", public_url: \"http://gateway.willowhouse.example\"}\n", nil, []string{"other machines can reach 192.0.2.1:8026"}},
-		"web without a port":          {good + "http: {address: localhost}\n", nil, []string{`http.address: "localhost" is not a host and port`}},
-		"web certificate, no key":     {good + "http: {tls: {cert: a.pem}}\n", nil, []string{"http.tls: cert and key go together"}},
-		"public URL without scheme":   {good + "http: {public_url: gateway.willowhouse.example}\n", nil, []string{"http.public_url: is not the address of a web server"}},
-		"a password in public URL":    {good + "http: {public_url: \"https://u:secret@a.example\"}\n", nil, []string{"http.public_url: must not hold a user name or password"}},
-		"web key misspelt":            {good + "http: {adress: \"127.0.0.1:1\"}\n", nil, []string{`gateway.yaml:2:8: unknown key "http.adress"`, `did you mean "address"?`}},
-		"web from environment":        {good, []string{"GATEWAY_HTTP_ADDRESS=0.0.0.0:1"}, []string{"http.address: other machines can reach 0.0.0.0:1"}},
-		"no listener":                 {good + "listen: []\n", nil, []string{"listen: is empty"}},
-		"bad value from environment":  {good, []string{"GATEWAY_LIMITS_CONNECTIONS=x"}, []string{`GATEWAY_LIMITS_CONNECTIONS: "x" is not a whole number`}},
-		"bad list from environment":   {good, []string{"GATEWAY_LISTEN=[{adress: x}]"}, []string{`did you mean "address"?`}},
-		"zero limit from environment": {good, []string{"GATEWAY_LIMITS_CONNECTIONS=0"}, []string{"limits.connections: must be at least 1"}},
+		"unknown key deep down":        {"smarthost:\n  urll: x\n", nil, []string{`gateway.yaml:2:3: unknown key "smarthost.urll"`, `did you mean "url"?`}},
+		"two mistakes at once":         {"nope: 1\nlimits: {recipients: many}\n", nil, []string{`unknown key "nope"`, `2:22: limits.recipients: "many" is not a whole number`}},
+		"a key twice":                  {"hostname: a\nhostname: b\n", nil, []string{":2:"}},
+		"two documents":                {good + "---\nhostname: b\n", nil, []string{"gateway.yaml:2:1: a second document begins here [P019]"}},
+		"not YAML":                     {"hostname: [a\n", nil, []string{"gateway.yaml:1:11: a bracket is opened here and not closed [P015]"}},
+		"an alias":                     {"hostname: &a x\ndata: *a\n", nil, []string{"gateway.yaml:1:11: \"&a\" names a place"}},
+		"another encoding":             {"h\x00o\x00s\x00t\x00:\x00\n", nil, []string{"another encoding"}},
+		"a value has its place":        {good + "log: {level: loud}\n", nil, []string{"gateway.yaml:2:14: log.level: \"loud\" is not a level [G015]"}},
+		"not where the environment is": {good + "log: {level: info}\n", []string{"GATEWAY_LOG_LEVEL=loud"}, []string{"environment: GATEWAY_LOG_LEVEL: \"loud\" is not a level [G015]"}},
+		"a list where a key stands":    {"hostname: [a]\n", nil, []string{"hostname takes one value"}},
+		"bad size":                     {"limits: {message_bytes: 35 potatoes}\n", nil, []string{`"35 potatoes" is not a size; write it as 35MB`}},
+		"texts are not there yet":      {"sms: {provider: twilio}\n", nil, []string{"1:1: sms: this version does not have texts"}},
+		"DKIM is not there yet":        {"dkim: [{domain: a.example}]\n", nil, []string{"dkim: this version does not have DKIM"}},
+		"ACME is not there yet":        {"tls: {acme: {}}\n", nil, []string{"tls.acme: this version does not have certificates by ACME"}},
+		"other databases":              {good + "database: postgres://x\n", nil, []string{"database: this version keeps everything in SQLite"}},
+		"tls none beyond loopback":     {"smarthost: {url: \"smtp://mail.provider.example:587\", tls: none}\n", nil, []string{"smarthost.tls: none is for loopback only"}},
+		"a name is not loopback":       {"smarthost: {url: \"smtp://localhost.example:587\", tls: none}\n", nil, []string{"none is for loopback only"}},
+		"a password beside a slip":     {"smarthost: {url: \"smtp://u:secret@mail.provider.example\", tsl: none}\n", nil, []string{`unknown key "smarthost.tsl"`, "smtp://********@mail"}},
+		"a password in the URL":        {"smarthost: {url: \"smtp://u:secret@mail.provider.example\"}\n", nil, []string{"must not hold a user name or password"}},
+		"no smarthost":                 {"hostname: a.example\n", nil, []string{"smarthost.url: is empty"}},
+		"user without password":        {"smarthost: {url: \"smtp://mail.provider.example\", username: u}\n", nil, []string{"username: and password_file go together"}},
+		"plain text listener":          {good + "listen: [{address: \"127.0.0.1:25\", tls: none}]\n", nil, []string{`listen[0].tls: "none" is neither starttls nor implicit`}},
+		"certificate without key":      {good + "tls: {cert: a.pem}\n", nil, []string{"tls: cert and key go together"}},
+		"web beyond loopback":          {good + "http: {address: \"0.0.0.0:8026\"}\n", nil, []string{"http.address: other machines can reach 0.0.0.0:8026, and nothing encrypts what they say", "http.tls.cert and http.tls.key"}},
+		"web on all addresses":         {good + "http: {address: \":8026\"}\n", nil, []string{"other machines can reach :8026"}},
+		"web behind a plain proxy":     {good + "http: {address: \"192.0.2.1:8026\", public_url: \"http://gateway.willowhouse.example\"}\n", nil, []string{"other machines can reach 192.0.2.1:8026"}},
+		"web without a port":           {good + "http: {address: localhost}\n", nil, []string{`http.address: "localhost" is not a host and port`}},
+		"web certificate, no key":      {good + "http: {tls: {cert: a.pem}}\n", nil, []string{"http.tls: cert and key go together"}},
+		"public URL without scheme":    {good + "http: {public_url: gateway.willowhouse.example}\n", nil, []string{"http.public_url: is not the address of a web server"}},
+		"a password in public URL":     {good + "http: {public_url: \"https://u:secret@a.example\"}\n", nil, []string{"http.public_url: must not hold a user name or password"}},
+		"web key misspelt":             {good + "http: {adress: \"127.0.0.1:1\"}\n", nil, []string{`gateway.yaml:2:8: unknown key "http.adress"`, `did you mean "address"?`}},
+		"web from environment":         {good, []string{"GATEWAY_HTTP_ADDRESS=0.0.0.0:1"}, []string{"environment: GATEWAY_HTTP_ADDRESS: other machines can reach 0.0.0.0:1"}},
+		"no listener":                  {good + "listen: []\n", nil, []string{"listen: is empty"}},
+		"bad value from environment":   {good, []string{"GATEWAY_LIMITS_CONNECTIONS=x"}, []string{`GATEWAY_LIMITS_CONNECTIONS: "x" is not a whole number`}},
+		"bad list from environment":    {good, []string{"GATEWAY_LISTEN=[{adress: x}]"}, []string{`did you mean "address"?`}},
+		"zero limit from environment":  {good, []string{"GATEWAY_LIMITS_CONNECTIONS=0"}, []string{"GATEWAY_LIMITS_CONNECTIONS: must be at least 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,6 +207,12 @@ func TestBadConfigurations(t *testing.T) {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("want %q in:\n%v", w, err)
 				}
+			}
+			if w := libraryWords.FindString(err.Error()); w != "" {
+				t.Errorf("a library's word, %q: %v", w, err)
+			}
+			if ps, ok := errors.AsType[problems](err); !ok || slices.ContainsFunc(ps, func(p problem) bool { return p.Code == "" }) {
+				t.Errorf("a problem without a code: %v", err)
 			}
 			if strings.Contains(err.Error(), "u:secret") {
 				t.Errorf("shows the password: %v", err)

@@ -201,7 +201,11 @@ func (e example) load(t *testing.T) (found []problem, loaded bool) {
 	}
 	s, err := policy.Load(m.MapFS())
 	if s != nil {
-		return s.WarningsAt(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), true
+		untested, err := testWarnings(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(s.WarningsAt(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), untested...), true
 	}
 	ps, _ := errors.AsType[policy.Problems](err)
 	return ps, false

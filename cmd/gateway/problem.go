@@ -29,3 +29,9 @@ const (
 	codeNoPolicies   policy.Code = "G020"
 	codeHTTP         policy.Code = "G021"
 )
+
+// Warnings about policies that only a run of their tests shows.
+const (
+	codeUnreached policy.Code = "P178" // rules that no test reaches
+	codeTestsFail policy.Code = "P179"
+)

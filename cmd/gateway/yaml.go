@@ -30,24 +30,24 @@ type places struct {
 	file string
 	data []byte
 	at   map[string]*yaml.Node // by path: smarthost.url, listen[0].tls
+	env  map[string]bool       // variables that took the place of what the file says
+}
+
+// variable is what a key is called in the environment.
+func variable(key string) string {
+	key, _, _ = strings.Cut(key, "[")
+	return "GATEWAY_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 // problem is one with the value of a key, at its place if the file has the key.
 func (p places) problem(code policy.Code, key, text, fix string) problem {
+	if name := variable(key); p.env[name] {
+		return problem{Code: code, File: "environment", Text: name + ": " + text, Fix: fix}
+	}
 	if n := p.at[key]; n != nil {
 		return policy.ProblemAt(code, p.file, p.data, n.Line, n.Column, width(n), key+": "+text, fix)
 	}
 	return problem{Code: code, File: p.file, Text: key + ": " + text, Fix: fix}
-}
-
-// without forgets the place of a key whose value does not come from the file.
-func (p places) without(variable string) {
-	for path := range p.at {
-		name := "GATEWAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
-		if name == variable || strings.HasPrefix(name, variable+"[") {
-			delete(p.at, path)
-		}
-	}
 }
 
 func width(n *yaml.Node) int {
@@ -64,7 +64,7 @@ func width(n *yaml.Node) int {
 // decodeYAML reads a configuration file into c and returns every problem in it, and where its
 // keys stand.
 func decodeYAML(file string, data []byte, c *Config) (places, problems) {
-	at := places{file, data, map[string]*yaml.Node{}}
+	at := places{file, data, map[string]*yaml.Node{}, map[string]bool{}}
 	root, ps := policy.YAML(file, data)
 	if len(ps) > 0 || root == nil {
 		return at, ps
@@ -213,9 +213,9 @@ func decodeEnv(environ []string, c *Config, at places) (problems, []string) {
 			warnings = append(warnings, w)
 			continue
 		}
-		at.without(name)
+		at.env[name] = true
 		if v.Kind() == reflect.Slice {
-			d := decoder{places: places{name, []byte(text), map[string]*yaml.Node{}}}
+			d := decoder{places: places{name, []byte(text), map[string]*yaml.Node{}, nil}}
 			root, bad := policy.YAML(name, d.data)
 			if len(bad) > 0 || root == nil {
 				ps = append(ps, problem{Code: codeEnvironment, File: "environment", Text: name + " is not a list", Fix: `[{address: "127.0.0.1:1587", tls: starttls}]`})

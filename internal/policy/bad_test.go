@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write want.txt of every broken policy anew; read them all afterwards")
 
 // jargon are words of the program and of its libraries: no message to a manager has them.
-var jargon = regexp.MustCompile(`(?i)libyaml|go-yaml|unmarshal|mapping|scalar|sequence|invalid argument|<nil>|%!|!!str|!!int|!!map|\bstring\b|\bbool\b|\bint\b|struct`)
+var jargon = regexp.MustCompile(`(?i)yaml:|libyaml|go-yaml|marshal|mapping|scalar|sequence|invalid|<nil>|\bnil\b|%!|!!str|!!int|!!map|map\[|\bstrings?\b|\bbool(ean)?\b|\bint(eger)?s?\b|\bfloat|struct|slice|array|\bnull\b|\bpointer|\btoken|\bpars(e|er|ing)\b|decod|syntax|did not find|while (scanning|parsing)|could not find|goroutine|panic|\bEOF\b|errno|permission denied|no such file or directory|cannot (unmarshal|decode|construct|start|hold)`)
 
 // withoutTests is the shipped set as a map, so that a test can lay broken files over it. The
 // shipped tests stay away: they speak of rules that a broken file may not have.

@@ -85,7 +85,8 @@ func Differences(before, after *Snapshot) []Difference {
 	ds.words(before, after)
 	ds.rules(before, after)
 	ds.wording(before, after)
-	ds.lists("tests", testNames(before), testNames(after), false, false)
+	// Tests come and go. Without any, nothing would notice the next change that lets mail pass.
+	ds.lists("tests", testNames(before), testNames(after), len(after.Tests) == 0, false)
 	return ds
 }
 
