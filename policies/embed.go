@@ -5,7 +5,8 @@ package policies
 
 import "embed"
 
-// Files is the shipped set, as a practice would keep it in its policies directory.
+// Files is the shipped set, as a practice would keep it in its policies directory. The sets of
+// examples are not part of the program: they are copied from the repository or the image.
 //
 //go:embed *.yaml words/*.txt tests/*.yaml tests/*.eml
 var Files embed.FS

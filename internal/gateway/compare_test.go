@@ -123,6 +123,37 @@ func TestWeakeningIsNoticed(t *testing.T) {
 	}
 }
 
+// A rule may go where another one does all that it did; not where the other one does less.
+func TestARuleThatIsDoneElsewhereMayGo(t *testing.T) {
+	t.Parallel()
+	young := `  - name: Young people get no personal contact details
+    id: young-personal-details
+    when: {client_younger_than: 18, contains: personal_contact}
+    do: [hold]
+    about: tone
+    tell_sender: M18
+    because: Use only organisational contact details with young people (S21)
+`
+	for name, c := range map[string]struct {
+		edit   [3]string
+		weaker bool
+	}{
+		"for all clients":          {[3]string{"mail.yaml", "    mode: observe                        # reports only: see below\n", ""}, false},
+		"while the other observes": {[3]string{"mail.yaml", "reports only: see below", "reports only"}, true},
+	} {
+		ds, err := Compare(t.Context(), edited(t), edited(t, c.edit, [3]string{"mail.yaml", young, ""}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(ds, func(d policy.Difference) bool {
+			return d.String() == "the rule young-personal-details: Young people get no personal contact details → nothing"
+		})
+		if i < 0 || ds[i].Weaker != c.weaker {
+			t.Errorf("%s: %v", name, ds)
+		}
+	}
+}
+
 // The same policies change nothing; a new wording is told and is not weaker.
 func TestCompareSaysNoMoreThanThereIs(t *testing.T) {
 	t.Parallel()

@@ -307,7 +307,7 @@ func (ds *differences) rules(a, b *Snapshot) {
 		r, s := x.spec, y.spec
 		what := "the rule " + id
 		if !inA || !inB {
-			ds.add(what, r.Name, s.Name, !inB || loosens(s))
+			ds.add(what, r.Name, s.Name, !inB && !doneElsewhere(r, b) || loosens(s))
 			continue
 		}
 		ds.add(what+": always_enforce", yes[r.AlwaysEnforce], yes[s.AlwaysEnforce], r.AlwaysEnforce)
@@ -319,6 +319,18 @@ func (ds *differences) rules(a, b *Snapshot) {
 		ds.add(what+": unless", x.unless, y.unless, exemptsMore(r.Unless, s.Unless) || loosens(s) && exemptsMore(s.Unless, r.Unless))
 		ds.verbs(what, x, y, a, b)
 	}
+}
+
+// doneElsewhere reports a rule that these policies lack and do not miss: another one applies to
+// all the same mail, and does all this or more. What the sender reads does not count.
+func doneElsewhere(r filter.RuleSpec, s *Snapshot) bool {
+	r.TellSender = ""
+	for _, w := range s.written {
+		if addsNothing(w.spec, r) && covers(w.spec, r) {
+			return true
+		}
+	}
+	return false
 }
 
 // verbs compares what two versions of a rule do. A subject in the place of another protects
@@ -410,7 +422,7 @@ func unprobed(c filter.Condition) bool {
 	eachWithin(c, func(c filter.Condition) {
 		switch c.(type) {
 		case filter.To, filter.ClientsMoreThan, filter.NotListed, filter.SubjectStarts, filter.Mentions, filter.ClientYoungerThan, filter.ClientDiscreet,
-			filter.EveryoneAgreedTo, filter.WordsMoreThan, filter.Contains, filter.ClientCountry, filter.Outside, filter.Any, filter.All:
+			filter.EveryoneAgreedTo, filter.WordsMoreThan, filter.Contains, filter.PersonalContact, filter.ClientCountry, filter.Outside, filter.Any, filter.All:
 		default:
 			found = true
 		}

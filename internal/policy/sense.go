@@ -287,6 +287,9 @@ func narrows(g, c filter.Condition) bool {
 	case filter.Mentions:
 		g, ok := g.(filter.Mentions)
 		return ok && subset(listNames(g), listNames(c))
+	case filter.PersonalContact: // which are the practice's own is compared by itself
+		_, ok := g.(filter.PersonalContact)
+		return ok
 	}
 	if reflect.TypeOf(g) != reflect.TypeOf(c) {
 		return false
