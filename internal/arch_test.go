@@ -63,6 +63,7 @@ func owners() map[string][]string {
 		"github.com/emersion/go-smtp":    {"internal/smtpd", "internal/relay", "cmd/gateway"},
 		"github.com/alecthomas/kong":     {"cmd/gateway"},
 		"github.com/prometheus":          {"internal/httpd"},
+		"github.com/ProtonMail":          {"internal/encrypt"},
 	}
 }
 
