@@ -2,7 +2,7 @@ package encrypt
 
 import (
 	"bytes"
-	"context"
+	gocontext "context" // the package has a context of its own
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -197,12 +197,12 @@ func guardedTransport(resolver *net.Resolver, allow func(netip.AddrPort) bool) *
 
 // Fetch reads what is at an https address: at most as much as a key may have, within ten
 // seconds, and without following anybody anywhere else.
-func Fetch(ctx context.Context, transport http.RoundTripper, address string) ([]byte, error) {
+func Fetch(ctx gocontext.Context, transport http.RoundTripper, address string) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil, errors.New("encrypt: keys are fetched by https only")
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := gocontext.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -237,7 +237,7 @@ func Fetch(ctx context.Context, transport http.RoundTripper, address string) ([]
 
 // LookupWKD asks a client's own domain for the key (Web Key Directory). The key may be used at
 // now, and has the address; its level is [TrustWKD].
-func LookupWKD(ctx context.Context, transport http.RoundTripper, a mail.Address, now time.Time) (*Key, error) {
+func LookupWKD(ctx gocontext.Context, transport http.RoundTripper, a mail.Address, now time.Time) (*Key, error) {
 	advanced, direct := WKDURLs(a)
 	b, err := Fetch(ctx, transport, advanced)
 	var dns *net.DNSError

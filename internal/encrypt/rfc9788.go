@@ -288,7 +288,7 @@ func (p *payload) shown(part *mail.Part) *shown {
 	case "quoted-printable":
 		element = quoted(element)
 	case "7bit", "8bit", "binary":
-		if part.Encoding == "7bit" && !isASCII(element) {
+		if part.Encoding == "7bit" && !onlyASCII(element) {
 			d.encoding = "8bit"
 		}
 	default:
@@ -332,10 +332,10 @@ func (p *payload) element(part *mail.Part, d *shown) ([]byte, bool) {
 	}
 	element := []byte(strings.Join(p.display, "\r\n") + "\r\n\r\n")
 	switch {
-	case isASCII(element), charset == "utf-8":
+	case onlyASCII(element), charset == "utf-8":
 		return element, true
 	case charset == "" || charset == "us-ascii":
-		if !isASCII([]byte(part.Text)) {
+		if !onlyASCII([]byte(part.Text)) {
 			return nil, false // mislabelled: nobody knows what a new label would make of it
 		}
 		d.charset = "utf-8"
@@ -349,7 +349,7 @@ func (p *payload) element(part *mail.Part, d *shown) ([]byte, bool) {
 	return encoded, err == nil
 }
 
-func isASCII(b []byte) bool {
+func onlyASCII(b []byte) bool {
 	return !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x80 })
 }
 
