@@ -33,9 +33,9 @@ func anyInput(t *rapid.T, tb testing.TB) *Input {
 
 func anyRule(t *rapid.T, id string) Rule {
 	conds := []Condition{To{"client"}, To{"unknown"}, To{"colleague"}, To{"anyone"}, ClientsMoreThan{1}, EveryoneAgreedTo{"group_email"},
-		SubjectStarts{"[together]"}, ClientYoungerThan{Age: 18}, ClientDiscreet{Want: true, Default: true}, NotListed{}}
+		SubjectStarts{"[together]"}, WordsMoreThan{1}, Any{[]Condition{To{"unknown"}, SubjectStarts{"[together]"}}}, All{[]Condition{To{"client"}, ClientsMoreThan{2}}}, ClientYoungerThan{Age: 18}, ClientDiscreet{Want: true, Default: true}, NotListed{}}
 	verbs := []Verb{{Kind: VerbSendSeparately}, {Kind: VerbBcc}, {VerbSubject, "a"}, {VerbSubject, "b"}, {Kind: VerbUseAlias}, {Kind: VerbCrisisSignature},
-		{Kind: VerbLock}, {Kind: VerbHold}, {VerbHoldFor, "sam"}, {Kind: VerbRefuse}, {Kind: VerbNeverHold}, {VerbTell, "sam"}, {Kind: VerbTrimQuotes}, {Kind: VerbPseudonymise}}
+		{Kind: VerbLock}, {VerbLockAs, "pdf"}, {Kind: VerbHold}, {VerbHoldFor, "sam"}, {VerbSignature, "a"}, {VerbSignature, "b"}, {VerbRemove, "kisses"}, {Kind: VerbRefuse}, {Kind: VerbNeverHold}, {VerbTell, "sam"}, {Kind: VerbTrimQuotes}, {Kind: VerbPseudonymise}}
 	return NewRule(RuleSpec{ID: id,
 		When:    rapid.SliceOfN(rapid.SampledFrom(conds), 1, 2).Draw(t, "when"),
 		Unless:  rapid.SliceOfN(rapid.SampledFrom(conds), 0, 1).Draw(t, "unless"),
@@ -81,7 +81,8 @@ func TestAStricterRuleNeverLetsMoreThrough(t *testing.T) {
 		in, pr, rules := anyInput(rt, t), anyPractice(rt), anyRules(rt)
 		before := runWith(t, pr, in, rules...)
 		more := NewRule(RuleSpec{ID: "more", When: []Condition{rapid.SampledFrom([]Condition{To{"client"}, To{"anyone"}, NotListed{}}).Draw(rt, "more")},
-			Do:    []Verb{{Kind: rapid.SampledFrom([]VerbKind{VerbHold, VerbRefuse, VerbLock, VerbSendSeparately, "unknown_verb"}).Draw(rt, "verb")}},
+			Do: []Verb{rapid.SampledFrom([]Verb{{Kind: VerbHold}, {VerbHoldFor, "sam"}, {Kind: VerbRefuse}, {Kind: VerbLock}, {VerbLockAs, "pdf"}, {Kind: VerbSendSeparately},
+				{Kind: "unknown_verb"}}).Draw(rt, "verb")},
 			About: rapid.SampledFrom([]About{Tone, Safety}).Draw(rt, "moreabout")})
 		after := runWith(t, pr, in, append(slices.Clone(rules), more)...)
 		if after.Outcome < before.Outcome {

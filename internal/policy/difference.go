@@ -60,7 +60,11 @@ func (ds *differences) lists(what string, before, after []string, goneIsWeaker, 
 
 // without returns the sorted entries of a that b does not have.
 func without(a, b []string) []string {
-	out := slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+	has := make(map[string]bool, len(b))
+	for _, s := range b {
+		has[s] = true
+	}
+	out := slices.DeleteFunc(slices.Clone(a), func(s string) bool { return has[s] })
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -315,8 +319,12 @@ func (ds *differences) rules(a, b *Snapshot) {
 		ds.add(what+": about", string(r.About), string(s.About), s.About == filter.Tone)
 		ds.add(what+": tell_sender", r.TellSender, s.TellSender, false)
 		ds.add(what+": name", r.Name, s.Name, false)
-		ds.add(what+": when", x.when, y.when, narrower(r.When, s.When) || loosens(s) && narrower(s.When, r.When))
-		ds.add(what+": unless", x.unless, y.unless, exemptsMore(r.Unless, s.Unless) || loosens(s) && exemptsMore(s.Unless, r.Unless))
+		if x.when != y.when {
+			ds.add(what+": when", x.when, y.when, narrower(r.When, s.When) || loosens(s) && narrower(s.When, r.When))
+		}
+		if x.unless != y.unless {
+			ds.add(what+": unless", x.unless, y.unless, exemptsMore(r.Unless, s.Unless) || loosens(s) && exemptsMore(s.Unless, r.Unless))
+		}
 		ds.verbs(what, x, y, a, b)
 	}
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -21,17 +22,25 @@ type Probe struct {
 	Client bool // everybody whom it goes to is a client
 }
 
+// maxProbes bounds what a comparison looks at: it is part of every reload. The shipped policies
+// need a third of it.
+const maxProbes = 1500
+
 // Probes makes a mail of every kind that the rules of either set tell apart: each kind of
 // recipient, with each kind of content, from everybody whose permissions differ. All names and
-// addresses are invented.
-func Probes(a, b *Snapshot) []Probe {
+// addresses are invented. Where these are too many, only rules that the sets do not have in
+// common say which kinds there are; all is false if even these are too many.
+func Probes(a, b *Snapshot) (probes []Probe, all bool) {
 	p := prober{a: a, b: b, at: time.Date(2026, 3, 4, 10, 0, 0, 0, a.loc)}
 	senders := p.senders()
 	if len(senders) == 0 {
-		return nil
+		return nil, true
 	}
-	var out []Probe
 	whos, contents := p.recipients(), p.contents()
+	if len(whos)*len(contents) > maxProbes {
+		p.common = inCommon(a, b)
+		whos, contents = p.recipients(), p.contents()
+	}
 	for i, s := range senders {
 		for _, w := range whos {
 			for _, c := range contents {
@@ -39,21 +48,55 @@ func Probes(a, b *Snapshot) []Probe {
 				if i > 0 && c.bySender == (c.with != "") {
 					continue
 				}
+				if len(probes) == maxProbes {
+					return probes, false
+				}
 				probe := Probe{To: w.to, With: c.with, Client: len(w.clients) == len(w.list), Test: Test{At: c.at, Clients: w.clients,
 					Mail: TestMail{From: s, To: w.list, Subject: c.subject, Body: c.body, HTML: c.html}}}
 				if i > 0 {
 					probe.From = s
 				}
-				out = append(out, probe)
+				probes = append(probes, probe)
 			}
 		}
+	}
+	return probes, true
+}
+
+// inCommon returns the ids of the rules that say and mean the same in both sets: nothing that
+// they look at is different.
+func inCommon(a, b *Snapshot) map[string]bool {
+	out := map[string]bool{}
+	if !reflect.DeepEqual(a.Org, b.Org) || !reflect.DeepEqual(a.Clients, b.Clients) || !reflect.DeepEqual(a.People, b.People) || !reflect.DeepEqual(a.Systems, b.Systems) {
+		return out
+	}
+	changed := map[string]bool{}
+	for _, name := range both(a.phrases, b.phrases) {
+		changed[name] = !slices.Equal(a.phrases[name], b.phrases[name])
+	}
+	for id, x := range a.written {
+		y, ok := b.written[id]
+		if !ok || x.when != y.when || x.unless != y.unless || !slices.Equal(x.spec.Do, y.spec.Do) || x.spec.About != y.spec.About ||
+			x.spec.Observe != y.spec.Observe || x.spec.AlwaysEnforce != y.spec.AlwaysEnforce {
+			continue
+		}
+		same := true
+		for _, c := range slices.Concat(x.spec.When, x.spec.Unless) {
+			eachWithin(c, func(c filter.Condition) {
+				if m, ok := c.(filter.Mentions); ok {
+					same = same && !slices.ContainsFunc(m.Lists, func(l *filter.WordList) bool { return changed[l.Name()] })
+				}
+			})
+		}
+		out[id] = same
 	}
 	return out
 }
 
 type prober struct {
-	a, b *Snapshot
-	at   time.Time
+	a, b   *Snapshot
+	at     time.Time
+	common map[string]bool // rules that say nothing of what differs
 }
 
 type probeRecipient struct {
@@ -86,10 +129,13 @@ func (p prober) senders() []string {
 	return out
 }
 
-// each calls f for every rule of both sets.
+// each calls f for every condition of both sets that may make a difference.
 func (p prober) each(f func(filter.Condition)) {
 	for _, s := range []*Snapshot{p.a, p.b} {
-		for _, r := range s.written {
+		for id, r := range s.written {
+			if p.common[id] {
+				continue
+			}
 			for _, c := range append(slices.Clone(r.spec.When), r.spec.Unless...) {
 				eachWithin(c, f)
 			}
