@@ -18,6 +18,7 @@ check:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) run ./cmd/gateway check
+	$(GO) run ./cmd/gateway fmt --check
 	$(GO) run ./cmd/gateway test
 
 test:

@@ -155,9 +155,13 @@ func sameNode(a, b *yaml.Node) bool {
 	if a.Kind != yaml.MappingNode {
 		return slices.EqualFunc(a.Content, b.Content, sameNode)
 	}
-	for i := 0; i+1 < len(a.Content); i += 2 {
-		k := slices.IndexFunc(pairsOf(b), func(p [2]*yaml.Node) bool { return sameNode(a.Content[i], p[0]) })
-		if k < 0 || !sameNode(a.Content[i+1], b.Content[2*k+1]) {
+	other := make(map[string][2]*yaml.Node, len(b.Content)/2)
+	for _, kv := range pairsOf(b) {
+		other[kv[0].Value] = kv
+	}
+	for _, kv := range pairsOf(a) {
+		o, ok := other[kv[0].Value]
+		if !ok || !sameNode(kv[0], o[0]) || !sameNode(kv[1], o[1]) {
 			return false
 		}
 	}
