@@ -122,7 +122,7 @@ func sameFile(root *yaml.Node, old, made []byte) error {
 	if err != nil || !sameNode(root, again) {
 		return Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would say something else", Fix: "the file was left as it is"}
 	}
-	if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {
+	if !sameComments(root, again, old, made) || !sameCharacters(old, made) {
 		return Problem{Code: codeLeftAsItIs, Text: "laid out anew, this file would lose a comment", Fix: "the file was left as it is"}
 	}
 	return nil
@@ -197,13 +197,43 @@ func commentsOf(n *yaml.Node) []string {
 	return out
 }
 
+// sameComments compares what the reader of YAML takes for comments. It misses some that stand
+// between keys and lists, so what looks like comments in the lines may speak for the file too.
+func sameComments(root, again *yaml.Node, old, made []byte) bool {
+	return slices.Equal(commentsOf(root), commentsOf(again)) || slices.Equal(commentsIn(old), commentsIn(made))
+}
+
+// commentsIn returns what stands in each line from the first # on that can begin a comment,
+// without the characters that a layout is made of, sorted.
+func commentsIn(b []byte) []string {
+	var out []string
+	for _, line := range runesOf(b) {
+		for i, r := range line {
+			if r == '#' && (i == 0 || unicode.IsSpace(line[i-1])) {
+				out = append(out, strings.Map(withoutLayout, string(line[i:])))
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// withoutLayout drops the characters that a layout is made of.
+func withoutLayout(r rune) rune {
+	if unicode.IsSpace(r) || strings.ContainsRune("{},'\"-\ufeff", r) {
+		return -1
+	}
+	return r
+}
+
 // sameCharacters reports whether both texts have the same characters, but for those that a
 // layout is made of. It sees a lost comment that the reader of YAML does not know of either.
 func sameCharacters(a, b []byte) bool {
 	count := func(text []byte) map[rune]int {
 		out := map[rune]int{}
 		for _, r := range string(text) {
-			if !unicode.IsSpace(r) && !strings.ContainsRune("{},'\"-\ufeff", r) {
+			if withoutLayout(r) >= 0 {
 				out[r]++
 			}
 		}
@@ -284,6 +314,9 @@ func (l *layouter) file(doc *yaml.Node) ([]byte, error) {
 		return nil, Problem{Code: codeLeftAsItIs, Text: "this file says nothing", Fix: "the file was left as it is"}
 	}
 	root := doc.Content[0]
+	if !l.holds(doc) {
+		return nil, Problem{Code: codeLeftAsItIs, Text: "a line of this file ends in an unusual way, so it was not laid out", Fix: "save the file again with a plain text editor"}
+	}
 	if root.Kind != yaml.MappingNode || root.Style&yaml.FlowStyle != 0 {
 		return nil, l.cannot(root, "this file is not a set of keys, one a line, so it was not laid out", "write each key on a line of its own")
 	}
@@ -295,6 +328,21 @@ func (l *layouter) file(doc *yaml.Node) ([]byte, error) {
 		out = out[1:]
 	}
 	return []byte(strings.TrimRight(strings.Join(out, "\n"), "\n") + "\n"), nil
+}
+
+// holds reports whether every word of the tree stands where it says in the lines. It does not
+// where the reader of YAML knows other ends of lines than we do: what has them is no file that loads.
+func (l *layouter) holds(n *yaml.Node) bool {
+	for _, line := range l.lines {
+		if slices.ContainsFunc(line, func(r rune) bool { return r == '\r' || r == 0x85 || r == 0x2028 || r == 0x2029 }) {
+			return false
+		}
+	}
+	return l.within(n)
+}
+
+func (l *layouter) within(n *yaml.Node) bool {
+	return n.Line >= 1 && n.Line <= len(l.lines) && n.Column >= 1 && n.Column-1 <= len(l.lines[n.Line-1]) && !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !l.within(c) })
 }
 
 // place is where a list or a set of keys goes.
@@ -552,7 +600,7 @@ func (l *layouter) extent(n *yaml.Node, indent, was, until int) (end, shift, con
 				break
 			}
 		}
-		for end > start+1 && blank(end-1) && !strings.Contains(header, "+") {
+		for end > start+1 && blank(end-1) && len(l.lines[end-1]) <= content && !strings.Contains(header, "+") {
 			end--
 		}
 		if !strings.ContainsAny(header, "123456789") {

@@ -348,7 +348,7 @@ func table() []mutant {
 			`if err != nil {`,
 			[]string{"internal/policy.TestLayoutNoticesAnotherMeaning"}},
 		{8, "gateway fmt does not look whether a comment is lost", "internal/policy/layout.go",
-			`if !slices.Equal(commentsOf(root), commentsOf(again)) || !sameCharacters(old, made) {`,
+			`if !sameComments(root, again, old, made) || !sameCharacters(old, made) {`,
 			`if old == nil {`,
 			[]string{"internal/policy.TestLayoutNoticesAnotherMeaning"}},
 		{8, "gateway fmt writes a file that has a problem", "internal/policy/layout.go",
