@@ -3,6 +3,7 @@ package encrypt
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -17,4 +18,15 @@ func peerProgram(t testing.TB, name string) string {
 		t.Skip(name + " is not installed")
 	}
 	return path
+}
+
+// peerPackage makes sure of a package that `npm ci` in test/peers installs.
+func peerPackage(t testing.TB, name string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("../../test/peers/node_modules", name)); err != nil {
+		if os.Getenv("REQUIRE_PEERS") == "1" {
+			t.Fatal("run npm ci in test/peers: ", err)
+		}
+		t.Skip("run npm ci in test/peers")
+	}
 }
