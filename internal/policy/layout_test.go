@@ -52,7 +52,7 @@ func TestLayout(t *testing.T) {
 		{"a key in quotes, a value below its key", "\"a\":\n  x\nb  : y\n", "\"a\": x\nb: y\n"},
 		{"blanks that belong to a text", "a: |\n x\n   \n\nb: y\n", "a: |\n  x\n    \n\nb: y\n"},
 		{"a comment that the reader of YAML does not know of", "rules:\n- name: [a,a]\n# i\n\n- name:\n   sub: a\n   more: a\n  # ii\n\n  id: |\n   text # none\n     more\nlast: x\n",
-			"rules:\n  - name: [a, a]\n\n  # i\n  - name:\n      sub: a\n      more: a\n    # ii\n    id: |\n      text # none\n        more\nlast: x\n"},
+			"rules:\n  - name: [a, a]\n\n  # i\n\n  - name:\n      sub: a\n      more: a\n    # ii\n    id: |\n      text # none\n        more\nlast: x\n"},
 		{"markers of a document", "---\na: b\n...\n", "a: b\n"},
 	} {
 		got, err := layOut("mail.yaml", []byte(c.old))
