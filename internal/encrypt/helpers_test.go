@@ -2,8 +2,11 @@ package encrypt_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
+	"mime/quotedprintable"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -66,4 +69,34 @@ func openEntity(t testing.TB, k *encrypt.Key) *openpgp.Entity {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// transfer encodes a text for the wire.
+func transfer(text, encoding string) string {
+	var b strings.Builder
+	switch encoding {
+	case "base64":
+		s := base64.StdEncoding.EncodeToString([]byte(text))
+		for len(s) > 76 {
+			b.WriteString(s[:76] + "\r\n")
+			s = s[76:]
+		}
+		b.WriteString(s + "\r\n")
+	case "quoted-printable":
+		w := quotedprintable.NewWriter(&b)
+		io.WriteString(w, text)
+		w.Close()
+	default:
+		return text
+	}
+	return b.String()
+}
+
+// aeadConfigs are clients' keys of the versions that there are, with and without AEAD.
+func aeadConfigs() map[string]*packet.Config {
+	aead := clientConfig()
+	aead.AEADConfig = &packet.AEADConfig{}
+	v6 := clientConfig()
+	v6.V6Keys, v6.Algorithm, v6.AEADConfig = true, packet.PubKeyAlgoEd25519, &packet.AEADConfig{}
+	return map[string]*packet.Config{"MDC": clientConfig(), "AEAD": aead, "version 6": v6}
 }

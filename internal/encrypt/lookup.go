@@ -149,11 +149,12 @@ func ParseAutocrypt(value string) (Autocrypt, error) {
 	return a, nil
 }
 
-// ErrNoKey is the error of a look-up that was answered, and there is no key.
-var ErrNoKey = errors.New("encrypt: no key is published for this address")
-
-// ErrForbiddenAddress is the error for a host whose address is not in the public internet.
-var ErrForbiddenAddress = errors.New("encrypt: key look-ups do not go into the local network")
+const (
+	// NoKey is a look-up that was answered, and there is no key.
+	NoKey Reason = "no key is published for this address"
+	// ForbiddenAddress is a host whose address is not in the public internet.
+	ForbiddenAddress Reason = "key look-ups do not go into the local network"
+)
 
 // IsPublicAddress reports an address that a key may be fetched from. Names in other people's
 // hands must not make the gateway talk to machines of its own network (SSRF).
@@ -185,7 +186,7 @@ func guardedTransport(resolver *net.Resolver, allow func(netip.AddrPort) bool) *
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Resolver: resolver, Control: func(_, address string, _ syscall.RawConn) error {
 		a, err := netip.ParseAddrPort(address)
 		if err != nil || !allow(a) {
-			return ErrForbiddenAddress
+			return ForbiddenAddress
 		}
 		return nil
 	}}
@@ -212,28 +213,31 @@ func Fetch(ctx gocontext.Context, transport http.RoundTripper, address string) (
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		var in *url.Error // its text has the address, which names the client
-		if errors.As(err, &in) {
-			err = in.Err
-		}
-		return nil, fmt.Errorf("encrypt: look up a key: %w", err)
+		return nil, &lookupError{err}
 	}
 	defer resp.Body.Close()
 	switch {
 	case resp.StatusCode == http.StatusNotFound:
-		return nil, ErrNoKey
+		return nil, NoKey
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("encrypt: look up a key: answer %d", resp.StatusCode)
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxKeyBytes+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("encrypt: look up a key: %w", err)
+		return nil, &lookupError{err}
 	case len(b) > maxKeyBytes:
 		return nil, &KeyError{Fault: KeyTooLarge}
 	}
 	return b, nil
 }
+
+// lookupError keeps quiet about its cause: the text of that has the address that was asked for,
+// with the client's domain and name in it.
+type lookupError struct{ err error }
+
+func (e *lookupError) Error() string { return "encrypt: look up a key: no answer" }
+func (e *lookupError) Unwrap() error { return e.err }
 
 // LookupWKD asks a client's own domain for the key (Web Key Directory). The key may be used at
 // now, and has the address; its level is [TrustWKD].
@@ -244,7 +248,7 @@ func LookupWKD(ctx gocontext.Context, transport http.RoundTripper, a mail.Addres
 	if errors.As(err, &dns) && dns.IsNotFound {
 		b, err = Fetch(ctx, transport, direct)
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return nil, ErrNoKey
+			return nil, NoKey
 		}
 	}
 	if err != nil {

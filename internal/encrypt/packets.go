@@ -34,8 +34,8 @@ const (
 // maxSessionKeys bounds what is listed: more packets than that is nobody's mail to one client.
 const maxSessionKeys = 64
 
-// ErrNotEncrypted is the error for what is not exactly one encrypted OpenPGP message.
-var ErrNotEncrypted = errors.New("encrypt: not exactly one encrypted OpenPGP message")
+// NotEncrypted is what is not exactly one encrypted OpenPGP message.
+const NotEncrypted Reason = "not exactly one encrypted OpenPGP message"
 
 // SessionKeyPacket says for whom one copy of the session key is (RFC 9580 §5.1).
 type SessionKeyPacket struct {
@@ -54,7 +54,7 @@ type PacketList struct {
 }
 
 // ListPackets reads one encrypted OpenPGP message, binary or armored, to its end. Whatever else
-// stands before, between or behind its packets makes it ErrNotEncrypted, because another reader
+// stands before, between or behind its packets makes it NotEncrypted, because another reader
 // could show it.
 func ListPackets(r io.Reader) (PacketList, error) {
 	br := bufio.NewReader(r)
@@ -77,25 +77,31 @@ func listPackets(s *packetScanner) (PacketList, error) {
 		case errors.Is(err, io.EOF) && data:
 			return l, nil
 		case isFormat(err):
-			return PacketList{}, ErrNotEncrypted
+			return PacketList{}, NotEncrypted
 		case err != nil:
 			return PacketList{}, fmt.Errorf("encrypt: list packets: %w", err)
 		case data && tag != tagPadding && tag != tagMarker:
-			return PacketList{}, ErrNotEncrypted
+			return PacketList{}, NotEncrypted
 		}
 		switch tag {
 		case tagSessionKey:
 			p, err := s.sessionKey()
-			if err != nil || len(l.SessionKeys) == maxSessionKeys {
-				return PacketList{}, ErrNotEncrypted
+			switch {
+			case err != nil && !isFormat(err):
+				return PacketList{}, fmt.Errorf("encrypt: list packets: %w", err)
+			case err != nil, len(l.SessionKeys) == maxSessionKeys:
+				return PacketList{}, NotEncrypted
 			}
 			l.SessionKeys = append(l.SessionKeys, p)
 		case tagPassword:
 			l.Passwords++
 		case tagData:
 			version, err := s.ReadByte()
-			if err != nil || version != 1 && version != 2 {
-				return PacketList{}, ErrNotEncrypted
+			switch {
+			case err != nil && !isFormat(err):
+				return PacketList{}, fmt.Errorf("encrypt: list packets: %w", err)
+			case err != nil, version != 1 && version != 2:
+				return PacketList{}, NotEncrypted
 			}
 			l.Integrity, l.AEAD, data = true, version == 2, true
 		case tagAEADData:
@@ -104,7 +110,7 @@ func listPackets(s *packetScanner) (PacketList, error) {
 			data = true
 		case tagMarker, tagPadding:
 		default:
-			return PacketList{}, ErrNotEncrypted
+			return PacketList{}, NotEncrypted
 		}
 	}
 }
@@ -176,7 +182,7 @@ func (k *Key) parts() ([]SessionKeyPacket, error) {
 
 // ListMessage lists the packets of a mail that is nothing but one encrypted message: PGP/MIME
 // with exactly its two parts (RFC 3156 §4), or a text that is one armored block and nothing
-// else. Everything else is ErrNotEncrypted, whatever its subject says.
+// else. Everything else is NotEncrypted, whatever its subject says.
 func ListMessage(m *mail.Message) (PacketList, error) {
 	root := m.Root
 	if root.MediaType == "text/plain" && len(root.Parts) == 0 {
@@ -184,14 +190,14 @@ func ListMessage(m *mail.Message) (PacketList, error) {
 	}
 	if root.MediaType != "multipart/encrypted" || !strings.EqualFold(root.Params["protocol"], "application/pgp-encrypted") ||
 		len(root.Parts) != 2 || root.Parts[0].MediaType != "application/pgp-encrypted" || root.Parts[1].MediaType != "application/octet-stream" {
-		return PacketList{}, ErrNotEncrypted
+		return PacketList{}, NotEncrypted
 	}
 	control, err := io.ReadAll(io.LimitReader(m.Decode(root.Parts[0]), 64))
 	if err != nil {
 		return PacketList{}, fmt.Errorf("encrypt: list packets: %w", err)
 	}
 	if strings.TrimSpace(string(control)) != "Version: 1" {
-		return PacketList{}, ErrNotEncrypted
+		return PacketList{}, NotEncrypted
 	}
 	return ListPackets(m.Decode(root.Parts[1]))
 }
@@ -331,7 +337,7 @@ func (s *packetScanner) sessionKey() (SessionKeyPacket, error) {
 	case version == 2, version == 3: // 2 is what programs of the nineties wrote, and reads the same
 		var id [8]byte
 		if _, err := io.ReadFull(s, id[:]); err != nil {
-			return p, errPacket
+			return p, err
 		}
 		p.KeyID = binary.BigEndian.Uint64(id[:])
 	case version == 6:
@@ -353,7 +359,7 @@ func (s *packetScanner) keyName(p *SessionKeyPacket) error {
 	}
 	name := make([]byte, size)
 	if _, err := io.ReadFull(s, name); err != nil {
-		return errPacket
+		return err
 	}
 	p.Fingerprint = name[1:]
 	switch {

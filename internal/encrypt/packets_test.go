@@ -96,11 +96,11 @@ func TestListPacketsRefuses(t *testing.T) {
 		"a hundred session keys":            slicesJoin(bytes.Repeat(good[:len(good)-len(data)], 100), data),
 		"a data packet of no known version": slicesJoin(good[:len(good)-len(data)], []byte{0xD2, 2, 9, 9}),
 	} {
-		if l, err := encrypt.ListPackets(bytes.NewReader(b)); !errors.Is(err, encrypt.ErrNotEncrypted) {
+		if l, err := encrypt.ListPackets(bytes.NewReader(b)); !errors.Is(err, encrypt.NotEncrypted) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}
 	}
-	if _, err := encrypt.ListPackets(io.MultiReader(bytes.NewReader(good[:100]), &brokenReader{})); err == nil || errors.Is(err, encrypt.ErrNotEncrypted) {
+	if _, err := encrypt.ListPackets(io.MultiReader(bytes.NewReader(good[:100]), &brokenReader{})); err == nil || errors.Is(err, encrypt.NotEncrypted) {
 		t.Errorf("a reader that breaks: %v", err)
 	}
 	// Without protection against changes the old way of encrypting is listed, and does not pass.
@@ -151,7 +151,7 @@ func TestListMessage(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		l, err := encrypt.ListMessage(m)
-		if c.ok && (err != nil || l.OnlyFor(public(t, robin), nil) != nil) || !c.ok && !errors.Is(err, encrypt.ErrNotEncrypted) {
+		if c.ok && (err != nil || l.OnlyFor(public(t, robin), nil) != nil) || !c.ok && !errors.Is(err, encrypt.NotEncrypted) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}
 	}

@@ -288,11 +288,10 @@ func varied(b []byte) bool {
 	return different >= 6
 }
 
-// ErrNotProved is the error for an entity that is not, byte for byte, what was meant. It has no
-// detail that could hold content.
-var ErrNotProved = errors.New("encrypt: the locked copy is not what was meant")
+// NotProved is a locked copy that is not, byte for byte, what was meant.
+const NotProved Reason = "the locked copy is not what was meant"
 
-func notProved(what string) error { return fmt.Errorf("%w: %s", ErrNotProved, what) }
+func notProved(what string) error { return fmt.Errorf("encrypt: %w: %s", NotProved, what) }
 
 // OpenMIME reads back what [EncryptMIME] wrote and proves what can be proved without the
 // recipient's private key:
@@ -336,7 +335,7 @@ func OpenMIME(r io.Reader, p *Proof) error {
 
 // unproved keeps trouble in reading apart from a wrong copy.
 func unproved(err error, what string) error {
-	if err == nil || isFormat(err) || errors.Is(err, ErrNotProved) {
+	if err == nil || isFormat(err) || errors.Is(err, NotProved) {
 		return notProved(what)
 	}
 	return fmt.Errorf("encrypt: read the locked copy: %w", err)
@@ -490,7 +489,7 @@ func rooted(err error) error {
 	if errors.As(err, &trouble) {
 		return trouble
 	}
-	return ErrNotProved
+	return NotProved
 }
 
 // ring is the key for gopenpgp.
@@ -532,7 +531,7 @@ func (w *watcher) Read(b []byte) (int, error) {
 		w.tail = append(w.tail, b[:n]...)
 		w.tail = append([]byte(nil), w.tail[max(0, len(w.tail)-sampleBytes+1):]...)
 	}
-	if err != nil && !errors.Is(err, io.EOF) && !isFormat(err) && !errors.Is(err, ErrNotProved) {
+	if err != nil && !errors.Is(err, io.EOF) && !isFormat(err) && !errors.Is(err, NotProved) {
 		err = &readError{err}
 	}
 	w.err = err

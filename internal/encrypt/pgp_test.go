@@ -338,7 +338,7 @@ func TestOpenMIMERefuses(t *testing.T) {
 		"literal packet before":    armored(slicesJoin([]byte{0xCB, 8, 'b', 0, 0, 0, 0, 0, 'h', 'i'}, raw)),
 		"session keys left out":    armored(raw[bytes.IndexByte(raw, 0xD2):]),
 	} {
-		if err := encrypt.OpenMIME(bytes.NewReader(x), proof); !errors.Is(err, encrypt.ErrNotProved) {
+		if err := encrypt.OpenMIME(bytes.NewReader(x), proof); !errors.Is(err, encrypt.NotProved) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -349,7 +349,7 @@ func TestOpenMIMERefuses(t *testing.T) {
 		t.Error("a reader that breaks proves nothing")
 	}
 	proof.Forget()
-	if err := encrypt.OpenMIME(bytes.NewReader(good), proof); !errors.Is(err, encrypt.ErrNotProved) {
+	if err := encrypt.OpenMIME(bytes.NewReader(good), proof); !errors.Is(err, encrypt.NotProved) {
 		t.Errorf("without the session key: %v", err)
 	}
 }

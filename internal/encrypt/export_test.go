@@ -1,0 +1,16 @@
+package encrypt
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+)
+
+// PeerProgram is peerProgram for the tests that see the package from outside.
+func PeerProgram(t testing.TB, name string) string { return peerProgram(t, name) }
+
+// GuardedTransport lets a test reach its own server on loopback.
+func GuardedTransport(resolver *net.Resolver, allow func(netip.AddrPort) bool) *http.Transport {
+	return guardedTransport(resolver, allow)
+}
