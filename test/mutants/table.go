@@ -355,6 +355,10 @@ func table() []mutant {
 			`if bad[name] || (ext`,
 			`if (ext`,
 			[]string{"internal/policy.TestFormatLeavesBrokenFiles"}},
+		{8, "a rule that is gone is always said to be done by another", "internal/policy/difference.go",
+			`!inB && !doneElsewhere(r, b) || loosens(s)`,
+			`loosens(s)`,
+			[]string{"internal/gateway.TestARuleThatIsDoneElsewhereMayGo"}},
 
 		// 9
 		{9, "a failed sign-in logs the password", "internal/smtpd/auth.go",
