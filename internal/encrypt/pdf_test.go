@@ -15,19 +15,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// peerProgram returns the path of a program of somebody else, or skips.
-func peerProgram(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("REQUIRE_PEERS") != "" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
-
 // letterFile writes a letter into a file and returns its path.
 func letterFile(t testing.TB, l Letter) string {
 	t.Helper()
