@@ -67,7 +67,12 @@ func TestPeerLibreOfficeOpensOffice(t *testing.T) {
 		good = append(good, &officeJob{Path: path, Password: words})
 		bad = append(bad, &officeJob{Path: path}, &officeJob{Path: path, Password: badWords})
 	}
-	peerLibreOffice(t, append(good, bad...))
+	l := letterOfScripts()
+	letter := &officeJob{Path: put("letter.docx", docxBytes(t, l))}
+	peerLibreOffice(t, append(append(good, bad...), letter))
+	if want := withAddresses(l); letter.Text != want {
+		t.Errorf("the letter: %s, got\n%s\nwant\n%s", letter.Error, letter.Text, want)
+	}
 	for _, j := range good {
 		if strings.TrimSpace(j.Text) != "Tuesday at ten, wtorek, вторник, 火曜日" {
 			t.Errorf("%s with the words: %q %s", filepath.Ext(j.Path), j.Text, j.Error)
