@@ -287,8 +287,18 @@ func TestMutatedPoliciesNeverWeaken(t *testing.T) {
 			return
 		}
 		fates["taken"]++
+		said := words
+		for name := range bases[tests] { // above all what the damage took away
+			if strings.HasPrefix(name, "words/") && damaged[name] != bases[tests][name] {
+				for _, w := range words {
+					if damaged[name] == nil || !bytes.Contains(damaged[name].Data, []byte(w+"\n")) && bytes.Contains(bases[tests][name].Data, []byte(w+"\n")) {
+						said = append(slices.Repeat([]string{w}, len(words)), said...)
+					}
+				}
+			}
+		}
 		for range 15 {
-			m := someMail(rt, live[tests], words)
+			m := someMail(rt, live[tests], said)
 			if why := lessStrict(t.Context(), live[tests], next, m); why != "" {
 				rt.Fatalf("%s\n%s\nmail from %s to %v: %s\n%s\nsaid: %v", how, why, m.Mail.From, m.Mail.To, m.Mail.Subject, m.Mail.Body, changes)
 			}
