@@ -10,6 +10,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/bidi"
 )
@@ -43,7 +44,7 @@ func (l Letter) writeDOCX(w io.Writer) error {
 		{"word/settings.xml", fixedXML(docxSettings)},
 		{"word/_rels/document.xml.rels", fixedXML(docxDocumentRels)},
 	} {
-		f, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Deflate, ModifiedDate: zipDate})
+		f, err := z.CreateHeader(&zip.FileHeader{Name: part.name, Method: zip.Deflate, Modified: zipDay()})
 		if err != nil {
 			return err
 		}
@@ -279,3 +280,6 @@ func isRTL(spans []Span) bool {
 	}
 	return false
 }
+
+// zipDay is the first day that ZIP knows; every file of ours is of that day.
+func zipDay() time.Time { return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) }
