@@ -601,6 +601,11 @@ func (v value) keys(what string, fields ...field) bool {
 			for j, f := range fields {
 				known[j] = f.key
 			}
+			if before, _, glued := strings.Cut(key.n.Value, ":"); glued && slices.Contains(known, before) {
+				key.report(codeSpaceMissing, "there is no space after the colon", "write: key, colon, space, value")
+				had[before] = true
+				continue
+			}
 			key.report(codeUnknownKey, "unknown word %s", didYouMean(key.n.Value, known), quote(key.n.Value))
 			had[Nearest(key.n.Value, known)] = true // it is meant: do not also ask for it
 			continue
@@ -635,6 +640,12 @@ func (v value) pairs(what string) func(yield func(value, value) bool) {
 				continue
 			}
 			if line, again := first[k.n.Value]; again {
+				if v.keysTwice() > 1 {
+					// Most likely the first line of the next entry is gone, and with it who is meant.
+					k.report(codeKeyTwice, "%s and the keys after it stand twice in %s", "if a new entry begins here, put - in front of its first line; else keep one of each", quote(k.n.Value), what)
+					v.d.l.unclear(v.d.name)
+					return
+				}
 				k.report(codeKeyTwice, "%s stands twice in %s", fmt.Sprintf("it is already on line %d: keep one", line), quote(k.n.Value), what)
 				continue
 			}
@@ -644,6 +655,18 @@ func (v value) pairs(what string) func(yield func(value, value) bool) {
 			}
 		}
 	}
+}
+
+// keysTwice counts the keys that stand there already.
+func (v value) keysTwice() int {
+	seen, n := map[string]bool{}, 0
+	for i := 0; i < len(v.n.Content); i += 2 {
+		if seen[v.n.Content[i].Value] {
+			n++
+		}
+		seen[v.n.Content[i].Value] = true
+	}
+	return n
 }
 
 // list returns the entries of a list.

@@ -190,6 +190,20 @@ func (l *loader) openMandatory(name string) (*document, bool) {
 	return d, ok
 }
 
+// unclear says that something in that file has lost its name: what others call so may be there.
+func (l *loader) unclear(name string) {
+	if name == fileMail {
+		l.rulesUnclear = true
+	} else if _, mandatory := l.readable[name]; mandatory {
+		l.readable[name] = false
+	}
+}
+
+// wrong reports whether that file has a problem.
+func (l *loader) wrong(name string) bool {
+	return slices.ContainsFunc(l.problems, func(p Problem) bool { return p.File == name })
+}
+
 // crossCheck looks at what one file says about another.
 func (l *loader) crossCheck() {
 	roles := []string{RoleSafeguardingLead, RoleDataProtection}
@@ -203,6 +217,9 @@ func (l *loader) crossCheck() {
 		}
 	}
 	for _, v := range l.usesAlias {
+		if l.wrong(filePeople) {
+			break // the address may be what is wrong there
+		}
 		for _, p := range l.s.People {
 			if p.MaySend() && p.Alias.IsZero() {
 				v.report(codeNoAlias, "use_alias needs an address that clients see, and %s has none", "add clients_see: {name, address} to this person in people.yaml", quote(p.ID))
