@@ -26,6 +26,8 @@ const (
 	AlreadyLocked Reason = "locked already"
 	// Signed is a document whose signature would not survive: use ZIP.
 	Signed Reason = "signed"
+	// Active is a document with scripts, programs or files inside: use ZIP, or hold.
+	Active Reason = "has scripts, actions or files in it"
 	// WrongWords is that the words do not open the document.
 	WrongWords Reason = "the words do not open it"
 	// BadWords are words that not every reader would take as they stand.

@@ -85,15 +85,15 @@ type page struct {
 	w     blockWriter
 	stack []element
 	open  map[string]int // how many of each are on the stack
-	now   context
+	now   setting
 
 	marker string // of a list item that has no text yet
 	gap    bool   // white space is due before the next text
 	cell   bool   // a bar is due before the next text of the row
 }
 
-// context is what the elements around a text make of it.
-type context struct {
+// setting is what the elements around a text make of it.
+type setting struct {
 	hidden bool
 	tiny   bool // a font size of nothing, until an element inside has another
 	unseen bool // visibility: hidden, the same
@@ -110,11 +110,11 @@ type context struct {
 type element struct {
 	name   string
 	next   int // number of the next item of an ordered list
-	before context
+	before setting
 }
 
 // conceals reports whether what the element holds is seen less than what stands around it.
-func (e element) conceals(c context) bool {
+func (e element) conceals(c setting) bool {
 	return c.hidden != e.before.hidden || c.tiny != e.before.tiny || c.unseen != e.before.unseen
 }
 
@@ -222,7 +222,7 @@ func (p *page) backToTable(name string) error {
 }
 
 // void takes an element that holds nothing.
-func (p *page) void(name string, attrs map[string]string, c context) {
+func (p *page) void(name string, attrs map[string]string, c setting) {
 	seen := p.now
 	p.now = c
 	defer func() { p.now = seen }()
@@ -246,7 +246,7 @@ func (p *page) void(name string, attrs map[string]string, c context) {
 }
 
 // style applies what an element's attributes say.
-func (c *context) style(attrs map[string]string) {
+func (c *setting) style(attrs map[string]string) {
 	if _, ok := attrs["hidden"]; ok {
 		c.hidden = true
 	}
@@ -290,7 +290,7 @@ func isZero(s string) bool {
 }
 
 // push opens an element.
-func (p *page) push(name string, attrs map[string]string, c context) error {
+func (p *page) push(name string, attrs map[string]string, c setting) error {
 	if len(p.stack) >= maxOpen {
 		return fmt.Errorf("%d elements in each other: %w", maxOpen, TooCostly)
 	}
@@ -444,7 +444,7 @@ func (p *page) remove(i int) error {
 	if e.conceals(p.stack[i+1].before) {
 		return fmt.Errorf("a hidden style across others: %w", Damaged)
 	}
-	plain := func(c *context) { c.bold, c.italic, c.link = e.before.bold, e.before.italic, e.before.link }
+	plain := func(c *setting) { c.bold, c.italic, c.link = e.before.bold, e.before.italic, e.before.link }
 	for k := i + 1; k < len(p.stack); k++ {
 		plain(&p.stack[k].before)
 	}
