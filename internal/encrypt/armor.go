@@ -17,6 +17,8 @@ var errArmor = errors.New("encrypt: damaged OpenPGP armor")
 const (
 	armorRaw  = 48               // bytes of a line
 	armorLine = armorRaw / 3 * 4 // and their letters: 64, as most programs write
+
+	maxArmorLine = 2 << 10 // that we read; RFC 9580 §6.2 says 76
 )
 
 // armorWriter writes ASCII armor without header fields: Version and Comment tell which program
@@ -28,6 +30,7 @@ type armorWriter struct {
 
 	held  [armorRaw]byte
 	n     int
+	text  [armorLine + 2]byte // a line being made
 	begun bool
 }
 
@@ -75,7 +78,7 @@ func (a *armorWriter) Write(p []byte) (int, error) {
 }
 
 func (a *armorWriter) line(raw []byte) error {
-	var b [armorLine + 2]byte
+	b := &a.text
 	n := base64.StdEncoding.EncodedLen(len(raw))
 	base64.StdEncoding.Encode(b[:], raw)
 	b[n], b[n+1] = '\r', '\n'
@@ -157,7 +160,7 @@ type armorReader struct {
 	sum     *crc24
 	state   armorState
 	out     []byte // decoded and not yet read
-	buf     [1 << 10]byte
+	buf     [16 << 10]byte
 	ended   bool // padding, or a short line where none is allowed: nothing may follow
 	err     error
 	headers int
@@ -183,7 +186,9 @@ func (a *armorReader) Read(p []byte) (int, error) {
 		if a.err != nil {
 			return 0, a.err
 		}
-		a.err = a.step()
+		for a.out = a.buf[:0]; len(a.out) < len(a.buf)-maxArmorLine && a.err == nil; {
+			a.err = a.step()
+		}
 	}
 	n := copy(p, a.out)
 	a.out = a.out[n:]
@@ -258,16 +263,17 @@ func (a *armorReader) body(line []byte) error {
 		}
 		a.state = armorSum
 		return nil
-	case a.ended, len(line) == 0, len(line)%4 != 0, len(line) > len(a.buf), a.plain && len(line) > armorLine:
+	case a.ended, len(line) == 0, len(line)%4 != 0, len(line) > maxArmorLine, a.plain && len(line) > armorLine:
 		return errArmor
 	}
-	n, err := base64.StdEncoding.Strict().Decode(a.buf[:], line)
+	had := len(a.out)
+	n, err := base64.StdEncoding.Strict().Decode(a.buf[had:], line)
 	if err != nil {
 		return errArmor
 	}
 	a.ended = line[len(line)-1] == '=' || a.plain && len(line) < armorLine
-	a.sum.add(a.buf[:n])
-	a.out = a.buf[:n]
+	a.out = a.buf[:had+n]
+	a.sum.add(a.out[had:])
 	return nil
 }
 

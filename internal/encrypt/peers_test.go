@@ -17,46 +17,47 @@ import (
 )
 
 // gnupg is gpg with a home of its own, and an agent that ends with the test.
-func gnupg(t testing.TB) func(stdin []byte, args ...string) (string, error) {
+type gnupg struct{ path, home string }
+
+func newGnuPG(t testing.TB) gnupg {
 	t.Helper()
 	path := encrypt.PeerProgram(t, "gpg")
-	// The agent's socket has a short path, which t.TempDir does not promise.
+	// The agent's socket needs a short path, which t.TempDir does not promise.
 	home, err := os.MkdirTemp("", "pc")
 	if err != nil {
 		t.Fatal(err)
-	}
-	run := func(stdin []byte, args ...string) (string, error) {
-		cmd := exec.Command(path, append([]string{"--homedir", home, "--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", "", "--trust-model", "always", "--faked-system-time", "20260310T093100!"}, args...)...)
-		cmd.Stdin = bytes.NewReader(stdin)
-		var out, diag bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &diag
-		err := cmd.Run()
-		if err != nil {
-			err = fmt.Errorf("gpg %v: %w: %s", args, err, diag.String())
-		}
-		return out.String(), err
 	}
 	t.Cleanup(func() {
 		exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 		os.RemoveAll(home)
 	})
-	return run
+	return gnupg{path, home}
 }
 
-func mustRun(t testing.TB, run func([]byte, ...string) (string, error), stdin []byte, args ...string) string {
+// command is gpg with the clock of the tests.
+func (g gnupg) command(args ...string) *exec.Cmd {
+	return exec.Command(g.path, append([]string{"--homedir", g.home, "--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", "",
+		"--trust-model", "always", "--faked-system-time", "20260310T093100!"}, args...)...)
+}
+
+func (g gnupg) must(t testing.TB, stdin []byte, args ...string) string {
 	t.Helper()
-	out, err := run(stdin, args...)
+	cmd := g.command(args...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	var diag bytes.Buffer
+	cmd.Stderr = &diag
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("gpg %v: %v: %s", args, err, diag.String())
 	}
-	return out
+	return string(out)
 }
 
 // gpg makes the clients' keys, of the kinds that people have; it decrypts and verifies what we
 // made, and its own lister shows exactly the packets that were meant.
 func TestGnuPGOpensIt(t *testing.T) {
 	t.Parallel()
-	run := gnupg(t)
+	run := newGnuPG(t)
 	role := roleKey(t)
 	own, err := encrypt.NewRoleKey("Archive", address(t, "archive@north.example"), now())
 	if err != nil {
@@ -67,18 +68,18 @@ func TestGnuPGOpensIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustRun(t, run, []byte(text), "--import")
+		run.must(t, []byte(text), "--import")
 	}
 	for i, kind := range []string{"rsa2048", "rsa3072", "nistp256", "future-default"} {
 		addr := fmt.Sprintf("robin%d@client.example", i)
 		// The clock stands still for gpg; a key made at the same second is valid.
 		if kind == "future-default" {
-			mustRun(t, run, nil, "--quick-generate-key", addr, kind)
+			run.must(t, nil, "--quick-generate-key", addr, kind)
 		} else {
-			mustRun(t, run, []byte(fmt.Sprintf("%%no-protection\nKey-Type: %s\nSubkey-Type: %s\nName-Email: %s\n%%commit\n", gpgKind(kind, false), gpgKind(kind, true), addr)), "--gen-key")
+			run.must(t, []byte(fmt.Sprintf("%%no-protection\nKey-Type: %s\nSubkey-Type: %s\nName-Email: %s\n%%commit\n", gpgKind(kind, false), gpgKind(kind, true), addr)), "--gen-key")
 		}
 		for _, form := range [][]string{{"--export", addr}, {"--armor", "--export", addr}} {
-			k, err := encrypt.ParseKey(strings.NewReader(mustRun(t, run, nil, form...)))
+			k, err := encrypt.ParseKey(strings.NewReader(run.must(t, nil, form...)))
 			if err != nil {
 				t.Fatalf("%s: %v", kind, err)
 			}
@@ -96,14 +97,14 @@ func TestGnuPGOpensIt(t *testing.T) {
 				t.Errorf("%s: %v", kind, err)
 			}
 			message := armorOf(t, b.Bytes())
-			if plain := mustRun(t, run, message, "--decrypt"); plain != letter {
+			if plain := run.must(t, message, "--decrypt"); plain != letter {
 				t.Errorf("%s: gpg reads %q", kind, plain)
 			}
-			status := mustRun(t, run, message, "--status-fd", "1", "--decrypt")
+			status := run.must(t, message, "--status-fd", "1", "--decrypt")
 			if !strings.Contains(status, "GOODSIG") || !strings.Contains(status, "DECRYPTION_OKAY") || !strings.Contains(status, "GOODMDC") {
 				t.Errorf("%s: %s", kind, status)
 			}
-			checkGnuPGPackets(t, mustRun(t, run, message, "--list-packets"), want)
+			checkGnuPGPackets(t, run.must(t, message, "--list-packets"), want)
 		}
 	}
 	// gpg verifies a detached signature of ours.
@@ -115,7 +116,7 @@ func TestGnuPGOpensIt(t *testing.T) {
 	if err := os.WriteFile(file, sig.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, run, []byte(letter), "--verify", file, "-")
+	run.must(t, []byte(letter), "--verify", file, "-")
 }
 
 func gpgKind(kind string, sub bool) string {
@@ -149,14 +150,14 @@ func checkGnuPGPackets(t testing.TB, list string, sessionKeys int) {
 // Keys that gpg made, spoilt in the ways that people spoil theirs, are refused by name (B52).
 func TestGnuPGKeysAreJudged(t *testing.T) {
 	t.Parallel()
-	run := gnupg(t)
-	mustRun(t, run, nil, "--quick-generate-key", "gone@client.example", "ed25519", "sign", "never")
-	mustRun(t, run, nil, "--faked-system-time", "20260301T000000!", "--quick-generate-key", "late@client.example", "future-default", "default", "2d")
-	mustRun(t, run, nil, "--quick-generate-key", "robin@client.example", "future-default", "default", "2y")
-	mustRun(t, run, nil, "--quick-add-uid", "robin@client.example", "Robin <robin@other.example>")
-	mustRun(t, run, nil, "--quick-revoke-uid", "robin@client.example", "Robin <robin@other.example>")
+	run := newGnuPG(t)
+	run.must(t, nil, "--quick-generate-key", "gone@client.example", "ed25519", "sign", "never")
+	run.must(t, nil, "--faked-system-time", "20260301T000000!", "--quick-generate-key", "late@client.example", "future-default", "default", "2d")
+	run.must(t, nil, "--quick-generate-key", "robin@client.example", "future-default", "default", "2y")
+	run.must(t, nil, "--quick-add-uid", "robin@client.example", "Robin <robin@other.example>")
+	run.must(t, nil, "--quick-revoke-uid", "robin@client.example", "Robin <robin@other.example>")
 	for addr, want := range map[string]encrypt.KeyFault{"gone@client.example": encrypt.KeySignOnly, "late@client.example": encrypt.KeyExpired, "robin@other.example": encrypt.KeyWrongUserID, "robin@client.example": 99} {
-		k, err := encrypt.ParseKey(strings.NewReader(mustRun(t, run, nil, "--export", addr)))
+		k, err := encrypt.ParseKey(strings.NewReader(run.must(t, nil, "--export", addr)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,15 +166,15 @@ func TestGnuPGKeysAreJudged(t *testing.T) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
-	if _, err := encrypt.ParseKey(strings.NewReader(mustRun(t, run, nil, "--export"))); err == nil || err.(*encrypt.KeyError).Fault != encrypt.KeySeveral {
+	if _, err := encrypt.ParseKey(strings.NewReader(run.must(t, nil, "--export"))); err == nil || err.(*encrypt.KeyError).Fault != encrypt.KeySeveral {
 		t.Errorf("the whole ring: %v", err)
 	}
-	if _, err := encrypt.ParseKey(strings.NewReader(mustRun(t, run, nil, "--armor", "--export-secret-keys", "robin@client.example"))); err == nil || err.(*encrypt.KeyError).Fault != encrypt.KeyPrivate {
+	if _, err := encrypt.ParseKey(strings.NewReader(run.must(t, nil, "--armor", "--export-secret-keys", "robin@client.example"))); err == nil || err.(*encrypt.KeyError).Fault != encrypt.KeyPrivate {
 		t.Errorf("a private key: %v", err)
 	}
 	// gpg names where it looks for a key in the same words.
 	advanced, _ := encrypt.WKDURLs(address(t, "robin@client.example"))
-	if list := mustRun(t, run, nil, "--with-wkd-hash", "--list-keys", "robin@client.example"); !strings.Contains(list, strings.TrimSuffix(advanced[strings.Index(advanced, "/hu/")+4:], "?l=robin")) {
+	if list := run.must(t, nil, "--with-wkd-hash", "--list-keys", "robin@client.example"); !strings.Contains(list, strings.TrimSuffix(advanced[strings.Index(advanced, "/hu/")+4:], "?l=robin")) {
 		t.Errorf("%s is not in\n%s", advanced, list)
 	}
 }

@@ -267,7 +267,7 @@ func (s *sampler) Write(p []byte) (int, error) {
 		if x := p[i : i+sampleBytes]; varied(x) {
 			s.samples = append(s.samples, bytes.Clone(x))
 		}
-		s.next = s.at + i + max(1<<10, 2*s.next)
+		s.next = s.at + i + max(1<<10, 7*s.next)
 	}
 	s.at += int64(len(p))
 	if s.next < s.at {

@@ -438,7 +438,7 @@ func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	p, e := pgp(t, clientConfig())
 	rapid.Check(t, func(rt *rapid.T) {
-		n := rapid.IntRange(0, 300_000).Draw(rt, "size")
+		n := rapid.IntRange(0, 100_000).Draw(rt, "size")
 		content := make([]byte, n)
 		rand.Read(content)
 		var b bytes.Buffer
