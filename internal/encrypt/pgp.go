@@ -301,7 +301,7 @@ func notProved(what string) error { return fmt.Errorf("encrypt: %w: %s", NotProv
 //     one packet of encrypted data that is protected against changes, and nothing behind it;
 //   - that packet opens with the session key that was wrapped, by the library's other reader; the
 //     content has the size and digest of what went in, and a valid signature by the role key;
-//   - no piece of the content is found in the bytes as sent;
+//   - no piece of the content is found in what the armor holds;
 //   - with the private part of the practice's own copy: it unwraps to the same session key.
 //
 // Not provable here is that the recipient's packet unwraps: only their key can show it.
@@ -310,7 +310,7 @@ func OpenMIME(r io.Reader, p *Proof) error {
 		return notProved("no proof")
 	}
 	before, after := frame(p.boundary)
-	br := bufio.NewReaderSize(&watcher{r: r, samples: p.samples}, 64<<10)
+	br := bufio.NewReaderSize(&watcher{r: r}, 64<<10)
 	if err := expect(br, before); err != nil {
 		return err
 	}
