@@ -37,6 +37,17 @@ func partOf(t interface{ Fatal(...any) }, b []byte, name string) string {
 	return string(content)
 }
 
+func partNames(t interface{ Fatal(...any) }, b []byte) (names []string) {
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // docxText reads the text of a document, a paragraph a line.
 func docxText(t interface{ Fatal(...any) }, b []byte) string {
 	dec := xml.NewDecoder(strings.NewReader(partOf(t, b, "word/document.xml")))
