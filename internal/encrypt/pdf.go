@@ -65,7 +65,6 @@ type document struct {
 	fonts    *fontSet
 	fontRefs map[*face]ref
 	shaper   shaping.HarfbuzzShaper
-	wrapper  shaping.LineWrapper
 	split    shaping.Segmenter
 	lang     language.Language
 
@@ -77,6 +76,8 @@ type document struct {
 
 	page *pdfPage
 	y    float64 // of the foot of the last line
+
+	taken, drawn int // characters: as many must be drawn as there were
 }
 
 // parent is an entry of the tree from content to structure: a page's marked content, or a link.
@@ -279,7 +280,9 @@ func (d *document) wrap(p paragraph, size, width float64, draw func(line)) {
 	for i, in := range inputs {
 		outs[i] = d.shaper.ShapeNoExtents(in)
 	}
-	wrapped, _ := d.wrapper.WrapParagraphF(shaping.WrapConfig{Direction: direction, DisableTrailingWhitespaceTrim: true}, fixed.Int26_6(width*64), p.text, shaping.NewSliceIterator(outs))
+	d.taken += len(p.text)
+	var wrapper shaping.LineWrapper // its lines are good until its next use, and a marker is set while they are drawn
+	wrapped, _ := wrapper.WrapParagraphF(shaping.WrapConfig{Direction: direction, DisableTrailingWhitespaceTrim: true}, fixed.Int26_6(width*64), p.text, shaping.NewSliceIterator(outs))
 	for _, runs := range wrapped {
 		l := line{paragraph: p, runs: runs, rtl: l.rtl}
 		trimEnd(p.text, runs)
@@ -433,6 +436,7 @@ func (d *document) pieces(r shaping.Output, p paragraph, x float64) []piece {
 		}
 		from := g.TextIndex()
 		text := p.text[from : from+g.RunesCount()]
+		d.drawn += len(text)
 		if k := len(out); k == 0 || out[k-1].span != p.span[from] {
 			out = append(out, piece{span: p.span[from], from: x})
 		}
@@ -589,6 +593,9 @@ func (d *document) finish(title, lang string) error {
 	}
 	if d.fonts.err != nil {
 		return d.fonts.err
+	}
+	if d.taken != d.drawn {
+		return fmt.Errorf("encrypt: letter: %d characters of %d were set", d.drawn, d.taken)
 	}
 	for i, f := range d.fonts.order {
 		if len(f.used) > 1 {

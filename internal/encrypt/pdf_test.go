@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/go-text/typesetting/font"
+	"github.com/go-text/typesetting/language"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -220,6 +222,109 @@ func TestPDFsThatAreNotLocked(t *testing.T) {
 	}
 	if err := LockPDF(io.Discard, bytes.NewReader(pdfOf("<</Type/Catalog/Pages 2 0 R>>", pages, page)), "one two"); err != nil {
 		t.Error("the sound one:", err)
+	}
+}
+
+// A letter with everything in it, for a look and for its structure.
+func fullLetter() Letter {
+	blocks, err := FromHTML(`<h2>What we agreed</h2><p>Dear Sam,</p><p>This is <b>bold</b>, <i>italic</i>, <b><i>both</i></b> and
+<a href="https://example.org/help?a=(b)">a link that is long enough to break over the end of the line, or so one hopes</a>.</p>
+<ol><li>Walk<ul><li>in the park<li>by the canal</ul><li>Sleep<p>by eleven</p></ol><h3>Times</h3>
+<table><tr><th>Day<th>Time<tr><td>Monday<td>15:30</table>
+<blockquote><p>On Tuesday you wrote:</p><blockquote><p>I could not sleep.</p></blockquote><p>And that is fine.</p></blockquote>
+<p>` + strings.Repeat("One sentence more, so that there are three pages. ", 70) + `</p>`)
+	if err != nil {
+		panic(err)
+	}
+	return Letter{Title: "Our plan <&> (1)", Lang: "en-GB", Blocks: blocks}
+}
+
+func TestLetterIsTagged(t *testing.T) {
+	t.Parallel()
+	path := letterFile(t, fullLetter())
+	run(t, "qpdf", "--check", path)
+	got := run(t, "pdfinfo", "-struct-text", path)
+	at := 0
+	for _, want := range []string{"Document", "H1", "Our plan <&> (1)", "H3", "What we agreed", "P", "Dear Sam,", "Link", "a link that",
+		"L ", "LI", "Lbl", "1.", "LBody", "Walk", "L ", "•", "in the park", "2.", "Sleep", "by eleven", "H4", "Times", "Monday | 15:30",
+		"BlockQuote", "On Tuesday", "BlockQuote", "I could not sleep.", "And that is fine.", "One sentence more"} {
+		i := strings.Index(got[at:], want)
+		if i < 0 {
+			t.Fatalf("no %q after %q in\n%s", want, got[max(0, at-40):at], got)
+		}
+		at += i + len(want)
+	}
+	info := run(t, "pdfinfo", path)
+	for _, want := range []string{"Title:           Our plan <&> (1)", "Tagged:          yes", "Pages:           3", "A4", "JavaScript:      no"} {
+		if !strings.Contains(info, want) {
+			t.Errorf("no %q in\n%s", want, info)
+		}
+	}
+	if uris := run(t, "pdfinfo", "-url", path); !strings.Contains(uris, "https://example.org/help?a=(b)") {
+		t.Error(uris)
+	}
+	if got := run(t, "pdftotext", path, "-"); !strings.Contains(got, "1 / 3") {
+		t.Error("no number of the page")
+	}
+}
+
+// What no font has is an error with the name of the script, never a box.
+func TestNoGlyph(t *testing.T) {
+	t.Parallel()
+	for text, script := range map[string]string{"abc \U00012000": "Xsux", "\U00013000": "Egyp", "ᏣᎳᎩ": "Cher", "a\U000F0000b": "Zzzz", "\ue000": "Zzzz"} {
+		var out bytes.Buffer
+		err := Letter{Title: "x", Blocks: FromText(text)}.PDF(&out)
+		if !errors.Is(err, NoGlyph) || !strings.Contains(err.Error(), script) {
+			t.Errorf("%+q: %v", text, err)
+		}
+	}
+	if err := (Letter{Title: strings.Repeat("x", maxLetter+1)}).PDF(io.Discard); !errors.Is(err, TooLarge) {
+		t.Error(err)
+	}
+}
+
+// Every font that a script names is there, and can be read.
+func TestFontsAreThere(t *testing.T) {
+	t.Parallel()
+	entries, err := fontFiles.ReadDir("fonts")
+	if err != nil || len(entries) < 20 {
+		t.Fatal(err, len(entries))
+	}
+	for _, e := range entries {
+		f, err := openFace(strings.TrimSuffix(e.Name(), ".ttf.gz"))
+		if err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+			continue
+		}
+		if info, err := e.Info(); err != nil || info.Size() > 3<<20 {
+			t.Errorf("%s: %v %v", e.Name(), info, err)
+		}
+		for g := range min(2000, len(f.tables["loca"])/4-1) {
+			f.number(font.GID(g), "")
+		}
+		if _, err := font.ParseTTF(bytes.NewReader(append(f.subset(), 0))); err == nil {
+			t.Errorf("%s: a subset has a table of characters", e.Name())
+		}
+	}
+	for r := rune(1); r < 0x30000; r++ {
+		if name := scriptFont(language.LookupScript(r)); name != "" {
+			if _, err := fontFiles.Open("fonts/" + name + ".ttf.gz"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A letter as long as one may be takes time in proportion and a bounded amount of memory.
+func TestLongLetter(t *testing.T) {
+	t.Parallel()
+	for name, unit := range map[string]string{"lines": "A line of some length, with words in it.\n\n", "one line": "word ", "one word": "x", "arabic": "كلمة "} {
+		l := Letter{Title: "Long", Blocks: FromText(strings.Repeat(unit, 200<<10/len(unit)))}
+		started := time.Now()
+		if err := l.PDF(io.Discard); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %v", name, time.Since(started))
 	}
 }
 
