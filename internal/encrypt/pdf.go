@@ -279,6 +279,7 @@ func (d *document) wrap(p paragraph, size, width float64, draw func(line)) {
 	outs := make([]shaping.Output, len(inputs))
 	for i, in := range inputs {
 		outs[i] = d.shaper.ShapeNoExtents(in)
+		d.narrow(&outs[i], p.text)
 	}
 	d.taken += len(p.text)
 	var wrapper shaping.LineWrapper // its lines are good until its next use, and a marker is set while they are drawn
@@ -295,6 +296,20 @@ func (d *document) wrap(p paragraph, size, width float64, draw func(line)) {
 		l.height = max(ascent+l.descent+0.05*size, 1.4*size)
 		draw(l)
 	}
+}
+
+// narrow gives spaces between pictures and signs the width that they have between words; those
+// fonts have wide ones.
+func (d *document) narrow(run *shaping.Output, text []rune) {
+	if d.fonts.byFace[run.Face].letters {
+		return
+	}
+	for i, g := range run.Glyphs {
+		if text[g.TextIndex()] == ' ' {
+			run.Glyphs[i].Advance = run.Size * 26 / 100
+		}
+	}
+	run.RecomputeAdvance()
 }
 
 // trimEnd takes the width of the spaces at the end of a line. The library would go by the
