@@ -208,6 +208,9 @@ func (p *parser) disposition(part *Part, ct paramValue) {
 	}
 	if name == "" {
 		name = other
+		if _, there := cd.params["filename"]; there && other != "" {
+			p.defects.add(defBadParam, part.Path, off, "filename") // some readers take the empty name
+		}
 	}
 	if cd.ambiguous["filename"] || ct.ambiguous["name"] || other != "" && extension(name) != extension(other) {
 		p.defects.add(defFilenameConflict, part.Path, off, "")

@@ -162,6 +162,7 @@ func TestDifferencesHaveNames(t *testing.T) {
 		{defBadParam, two("text/plain; charset*=utf-8''utf-8", "", "x")},
 		{defBadParam, two("text/plain", "Content-Disposition: attachment; filename*0=a; filename*1*=%2Etxt\n", "x")},
 		{defBadParam, two("application/pdf", "Content-Disposition: attachment; filename=\"a\n   b.pdf\"\n", "x")},
+		{defBadParam, two("application/octet-stream; name=a.bin", "Content-Disposition: attachment; filename=\"\"\n", "x")},
 		{defEncodingSpell, two("text/plain", "Content-Transfer-Encoding: base64 (note)\n", "YQ==")},
 		{defEncodingSpell, two("text/plain", "Content-Transfer-Encoding: base64 \n", "YQ==")},
 		{defEncodingSpell, two("text/plain", "Content-Transfer-Encoding:\n base64\n", "YQ==")},

@@ -33,7 +33,10 @@ WIDER = {
 def decode(raw, label):
     """The text, or None where Python knows no such charset."""
     try:
-        name = codecs.lookup(ALIASES.get(label, label or "us-ascii")).name
+        codec = codecs.lookup(ALIASES.get(label, label or "us-ascii"))
+        if not codec._is_text_encoding:  # "hex": one of Python's own, and no charset
+            return None
+        name = codec.name
     except (LookupError, ValueError):
         return None
     if name == "ascii":
