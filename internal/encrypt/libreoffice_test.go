@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,7 +70,27 @@ func TestPeerLibreOfficeOpensOffice(t *testing.T) {
 	}
 	l := letterOfScripts()
 	letter := &officeJob{Path: put("letter.docx", docxBytes(t, l))}
-	peerLibreOffice(t, append(append(good, bad...), letter))
+	// Metadata goes, the pages stay.
+	dirty := documentToClean(t)
+	clean, removed, err := cleanBytes(dirty)
+	if err != nil || len(removed) == 0 {
+		t.Fatalf("%q %v", removed, err)
+	}
+	pages := []*officeJob{{Path: put("dirty.docx", dirty), PDF: filepath.Join(dir, "dirty.pdf")}, {Path: put("clean.docx", clean), PDF: filepath.Join(dir, "clean.pdf")}}
+	peerLibreOffice(t, slices.Concat(good, bad, []*officeJob{letter}, pages))
+	if before, after := pages[0], pages[1]; before.Error != "" || after.Error != "" || !strings.Contains(before.Text, "Tuesday at ten") || before.Text != after.Text {
+		t.Errorf("cleaned: %+v, %+v", before, after)
+	} else {
+		var drawn [2][]byte
+		for i, j := range pages {
+			b, err := os.ReadFile(j.PDF)
+			if err != nil {
+				t.Fatal(err)
+			}
+			drawn[i] = peerPixels(t, b)
+		}
+		samePixels(t, drawn[0], drawn[1])
+	}
 	if want := withAddresses(l); letter.Text != want {
 		t.Errorf("the letter: %s, got\n%s\nwant\n%s", letter.Error, letter.Text, want)
 	}

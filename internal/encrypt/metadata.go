@@ -72,6 +72,8 @@ func removeMetadata(w io.Writer, r io.ReaderAt, size int64) ([]Trace, error) {
 		err = c.png(w, file)
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		err = c.office(w, file)
+	case bytes.Contains(head, []byte("%PDF-")):
+		err = c.pdf(w, file)
 	default:
 		err = Uncleanable
 	}

@@ -41,7 +41,8 @@ func mustClean(t *testing.T, b []byte, want ...Trace) []byte {
 		t.Errorf("removed %q, want %q", removed, want)
 	}
 	again, removed, err := cleanBytes(out)
-	if err != nil || len(removed) > 0 && !slices.Equal(removed, []Trace{TraceExif}) || !bytes.Equal(again, out) {
+	if err != nil || len(removed) > 0 && !slices.Equal(removed, []Trace{TraceExif}) ||
+		!bytes.Equal(again, out) && !bytes.HasPrefix(out, []byte("%PDF")) { // every PDF that is written has an id of its own
 		t.Errorf("again: %q %v", removed, err)
 	}
 	return out
@@ -109,7 +110,8 @@ func TestCleanJPEG(t *testing.T) {
 			[]byte(jpegSegment(0xe1, "Exif\x00\x00"+exif)+jpegSegment(0xe1, "http://ns.adobe.com/xap/1.0/\x00"+canary)+jpegSegment(0xe2, "ICC_PROFILE\x00\x01\x01profile")+
 				jpegSegment(0xe2, "MPF\x00"+canary)+jpegSegment(0xed, "Photoshop 3.0\x00"+canary)+jpegSegment(0xfe, canary)), plain[2:], []byte("ftyp a film: "+canary))
 		out := mustClean(t, dirty, TraceExif, TraceXMP, TraceText, TraceOther, TraceThumbnail, TraceTrailer)
-		if bytes.Contains(out, []byte(canary)) || !bytes.Contains(out, []byte("ICC_PROFILE")) {
+		if bytes.Contains(out, []byte(canary)) || !bytes.Contains(out, []byte("ICC_PROFILE")) ||
+			!bytes.Contains(out, []byte("JFIF\x00\x01\x02\x00\x00\x01\x00\x01\x00\x00\xff")) {
 			t.Errorf("%q", out[:200])
 		}
 		samePixels(t, plain, out)
@@ -173,9 +175,10 @@ func in(part, place, something string) func(name, content string) string {
 	}
 }
 
-func TestCleanOffice(t *testing.T) {
-	t.Parallel()
-	dirty := withParts(t, "docx", func(name, content string) string {
+// documentToClean is a document with something of everything that is removed.
+func documentToClean(t *testing.T) []byte {
+	t.Helper()
+	return withParts(t, "docx", func(name, content string) string {
 		switch name {
 		case "word/document.xml":
 			content = strings.Replace(content, "<w:p>", `<w:p w:rsidR="00AB12CD"  w:rsidRDefault='00AB12CD'>`, 1)
@@ -193,6 +196,11 @@ func TestCleanOffice(t *testing.T) {
 		"word/_rels/settings.xml.rels", relsXML+`<Relationship Id="r1" Type="`+officeRels+`/attachedTemplate" Target="file:///C:/Users/`+canary+`/a.dotx" TargetMode="External"/></Relationships>`,
 		"word/_rels/document.xml.rels", relsXML+`<Relationship Id="r1" Type="`+officeRels+`/hyperlink" Target="https://practice.example/" TargetMode="External"/></Relationships>`,
 		"word/media/image1.png", string(slices.Concat(drawnPNG(t), []byte(canary))))
+}
+
+func TestCleanOffice(t *testing.T) {
+	t.Parallel()
+	dirty := documentToClean(t)
 	out := mustClean(t, dirty, TraceProperties, TraceThumbnail, TraceData, TraceLabel, TraceHistory, TraceTemplate, TraceTrailer)
 	for _, name := range partNames(t, out) {
 		if content := partOf(t, out, name); strings.Contains(content, canary) || strings.Contains(name, "customXml") {
