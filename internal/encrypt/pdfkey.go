@@ -38,18 +38,21 @@ type pdfEntries struct{ o, oe, u, ue []byte }
 // newPDFEntries makes the entries for a user's password and an owner's (ISO 32000-2 §7.6.4.4.7
 // and 8, algorithms 8 and 9).
 func newPDFEntries(user, owner, key []byte) pdfEntries {
-	entries := func(password, u []byte) (check, wrapped []byte) {
-		salts := make([]byte, 16)
-		_, _ = rand.Read(salts) // it never fails
-		check = append(pdfHash(password, salts[:8], u), salts...)
-		wrapped = bytes.Clone(key)
-		pdfCBC(pdfHash(password, salts[8:], u), true).CryptBlocks(wrapped, wrapped)
-		return check, wrapped
-	}
 	var e pdfEntries
-	e.u, e.ue = entries(user, nil)
-	e.o, e.oe = entries(owner, e.u)
+	e.u, e.ue = pdfEntry(user, key, nil)
+	e.o, e.oe = pdfEntry(owner, key, e.u)
 	return e
+}
+
+// pdfEntry makes what checks a password and what holds the key for it. For an owner's password
+// u is the entry U.
+func pdfEntry(password, key, u []byte) (check, wrapped []byte) {
+	salts := make([]byte, 16)
+	_, _ = rand.Read(salts) // it never fails
+	check = append(pdfHash(password, salts[:8], u), salts...)
+	wrapped = bytes.Clone(key)
+	pdfCBC(pdfHash(password, salts[8:], u), true).CryptBlocks(wrapped, wrapped)
+	return check, wrapped
 }
 
 // open returns the key of the file, if the user's password is right (algorithm 2.A).
