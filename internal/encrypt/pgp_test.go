@@ -12,6 +12,7 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+	"github.com/ProtonMail/gopenpgp/v2/crypto"
 	"pgregory.net/rapid"
 
 	"github.com/plaincover/plaincover/internal/encrypt"
@@ -459,3 +460,79 @@ func TestRoundTrip(t *testing.T) {
 type b2 struct{ r io.Reader }
 
 func (b *b2) Read(p []byte) (int, error) { return b.r.Read(p[:min(len(p), 777)]) }
+
+// A writer that keeps the form and the session key, and goes wrong inside: everything but the
+// content as meant, signed by the role key, without a name, for the intended keys, is seen.
+func TestOpenMIMELooksInside(t *testing.T) {
+	t.Parallel()
+	p, _ := pgp(t, clientConfig())
+	p.Own = roleKey(t)
+	var b bytes.Buffer
+	proof, err := encrypt.EncryptMIME(&b, strings.NewReader(letter), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := b.Bytes()
+	raw := decodeArmor(t, armorOf(t, good))
+	one := 2 + int(raw[1])
+	keys := raw[:2*one]
+	data := func(text, name string, signer *encrypt.Key) []byte {
+		var ring *crypto.KeyRing
+		if signer != nil {
+			private, err := signer.Private()
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := crypto.NewKey(private)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ring, err = crypto.NewKeyRing(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		w, err := proof.SessionKey().EncryptStream(&out, crypto.NewPlainMessageMetadata(true, name, 0), ring)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, text)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	changed := func(i int) []byte {
+		x := bytes.Clone(raw)
+		x[i] ^= 1
+		return x
+	}
+	clearKey := bytes.Clone(raw)
+	copy(clearKey[one-40:one], proof.SessionKey().Key)
+	for name, c := range map[string]struct {
+		raw []byte
+		ok  bool
+	}{
+		"as it was":                     {raw, true},
+		"made again":                    {slicesJoin(keys, data(letter, "", p.Role)), true},
+		"other content":                 {slicesJoin(keys, data(letter+"!", "", p.Role)), false},
+		"no content":                    {slicesJoin(keys, data("", "", p.Role)), false},
+		"not signed":                    {slicesJoin(keys, data(letter, "", nil)), false},
+		"signed by another key":         {slicesJoin(keys, data(letter, "", roleKey(t))), false},
+		"with a file name":              {slicesJoin(keys, data(letter, "letter.txt", p.Role)), false},
+		"another key id":                {changed(5), false},
+		"another algorithm":             {changed(11), false},
+		"own session key damaged":       {changed(2*one - 3), false},
+		"own session key left out":      {slicesJoin(raw[:one], raw[2*one:]), false},
+		"recipient's left out":          {raw[one:], false},
+		"session keys in another order": {slicesJoin(raw[one:2*one], raw[:one], raw[2*one:]), false},
+		"a third one":                   {slicesJoin(raw[:one], raw), false},
+		"session key in clear":          {clearKey, false},
+		"last byte changed":             {changed(len(raw) - 1), false},
+	} {
+		x := bytes.Replace(good, armorOf(t, good), encodeArmor(t, c.raw), 1)
+		if err := encrypt.OpenMIME(bytes.NewReader(x), proof); c.ok && err != nil || !c.ok && !errors.Is(err, encrypt.NotProved) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
