@@ -75,6 +75,8 @@ func TestCheckKey(t *testing.T) {
 			}
 		case !errors.As(err, &got) || got.Fault != c.want || got.Fingerprint != k.Fingerprint():
 			t.Errorf("%s: %v", name, err)
+		case got.Fault == encrypt.KeyExpired && !got.At.Equal(now().Add(-23*time.Hour)):
+			t.Errorf("%s: at %v", name, got.At)
 		case strings.Contains(err.Error(), "@") || strings.Contains(strings.ToLower(err.Error()), "robin"):
 			t.Errorf("%s: the error names a person: %v", name, err)
 		}
@@ -92,9 +94,13 @@ func TestCheckKey(t *testing.T) {
 func TestForgedUserID(t *testing.T) {
 	t.Parallel()
 	e := entity(t, "mallory@other.example", clientConfig())
-	victim := entity(t, client, clientConfig())
-	for name, id := range victim.Identities {
-		e.Identities[name] = id // bound by the victim's signature, not by this key's
+	if err := e.AddUserId("", "", "m@other.example", clientConfig()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range e.Identities {
+		if id.UserId.Id == "<m@other.example>" {
+			id.UserId.Id = "<" + client + ">" // the signature is over another one
+		}
 	}
 	k, err := encrypt.ParseKey(bytes.NewReader(packetsOf(t, e, false)))
 	if err != nil {

@@ -509,10 +509,13 @@ func TestOpenMIMELooksInside(t *testing.T) {
 	}
 	clearKey := bytes.Clone(raw)
 	copy(clearKey[one-40:one], proof.SessionKey().Key)
+	content := bytes.Clone(raw)
+	copy(content[one-40:one], letter)
 	for name, c := range map[string]struct {
 		raw []byte
 		ok  bool
 	}{
+		"content in a session key":      {content, false},
 		"as it was":                     {raw, true},
 		"made again":                    {slicesJoin(keys, data(letter, "", p.Role)), true},
 		"other content":                 {slicesJoin(keys, data(letter+"!", "", p.Role)), false},
