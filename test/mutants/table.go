@@ -21,6 +21,8 @@ func promises() []promise {
 		{1, "No client receives a byte that names another client, unless everyone agreed"},
 		{2, "250 means committed to disk; nothing accepted is ever lost or silently dropped"},
 		{3, "Each recipient gets a message once; where SMTP cannot tell, the choice is recorded"},
+		{5, "What must be locked never leaves in clear; if it cannot be locked it is held, and the sender told"},
+		{6, "Every protected file is opened again before it leaves"},
 		{7, "A message that the mail app signed or encrypted is never broken silently"},
 		{8, "Broken policy never weakens policy; unknown is never harmless; every failure fails closed"},
 		{9, "Passwords, keys and message text never reach a log, an audit row, an SMTP reply or a notice"},
@@ -141,6 +143,18 @@ func table() []mutant {
 			`(l.in.Variant.Show == ShowUndisclosed || len(l.own) < 0 && !l.agreed())`,
 			[]string{"internal/filter.TestASharedCopyNeedsEverybodysAgreement"}},
 
+		{1, "the submitted subject stands in the protected fields", "internal/encrypt/rfc9788.go",
+			`case root && !strings.HasPrefix(name, "content-"), name == "content-type":`,
+			`case name == "content-type":`,
+			[]string{"internal/encrypt.TestProtect"}},
+		{1, "a key look-up goes into the local network", "internal/encrypt/lookup.go",
+			`		if err != nil || !allow(a) {`,
+			`		if err != nil || allow(a) && !allow(a) {`,
+			[]string{"internal/encrypt.TestFetchGoesNowhereElse"}},
+		{1, "a key look-up follows a redirection", "internal/encrypt/lookup.go",
+			`CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }`,
+			``,
+			[]string{"internal/encrypt.TestFetchGoesNowhereElse"}},
 		// 2
 		{2, "250 is said before the commit", "internal/store/commit.go",
 			`	if err := t.finish(); err != nil {
@@ -224,6 +238,56 @@ func table() []mutant {
 `, ``,
 			[]string{"internal/store.TestPromise3TheChoiceIsRecorded"}},
 
+		// 5
+		{5, "a key with somebody else's address is used", "internal/encrypt/keys.go",
+			`if !addr.IsZero() && !hasAddress(e, addr, now) {`,
+			`if false && !hasAddress(e, addr, now) {`,
+			[]string{"internal/encrypt.TestCheckKey", "internal/encrypt.TestBadKeysEncryptNothing"}},
+		{5, "a user id that the key did not sign counts", "internal/encrypt/keys.go",
+			`		if _, err := id.Verify(now, keyRules(now)); err != nil {
+			continue
+		}
+`,
+			``,
+			[]string{"internal/encrypt.TestForgedUserID"}},
+		{5, "an expired key is used", "internal/encrypt/keys.go",
+			`if end := expiry(e, now); !end.IsZero() && !now.Before(end) {`,
+			`if end := expiry(e, now); !end.IsZero() && now.IsZero() {`,
+			[]string{"internal/encrypt.TestCheckKey"}},
+		{5, "the first of several keys is taken", "internal/encrypt/keys.go",
+			`	return nil, false, &KeyError{Fault: KeySeveral}
+}`,
+			`	return b, private, nil
+}`,
+			[]string{"internal/encrypt.TestParseKey"}},
+		// 6
+		{6, "a locked copy whose content is another one is taken for good", "internal/encrypt/pgp.go",
+			`if size != p.size || !bytes.Equal(digest.Sum(nil), p.digest[:]) {`,
+			`if size < 0 {`,
+			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
+		{6, "a locked copy whose signature is not valid is taken for good", "internal/encrypt/pgp.go",
+			`if err := plain.VerifySignature(); err != nil {`,
+			`if err := plain.VerifySignature(); err != nil && false {`,
+			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
+		{6, "a session key for another key than the recipient's is not noticed", "internal/encrypt/pgp.go",
+			`if got.Version != want.Version || got.KeyID != want.KeyID ||`,
+			`if got.Version != want.Version ||`,
+			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
+		{6, "the practice's own copy is not opened", "internal/encrypt/pgp.go",
+			`if i == 1 && p.own.private {`,
+			`if i == 1 && !p.own.private {`,
+			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
+		{6, "plain text behind the locked copy is not noticed", "internal/encrypt/pgp.go",
+			`	if _, err := br.ReadByte(); !errors.Is(err, io.EOF) {
+		return unproved(err, "bytes behind the last boundary")
+	}
+`,
+			``,
+			[]string{"internal/encrypt.TestOpenMIMERefuses"}},
+		{6, "nothing tells that plain text is in the armor", "internal/encrypt/pgp.go",
+			`if bytes.Contains(b[:n], s) || bytes.Contains(seam, s) {`,
+			`if false && bytes.Contains(seam, s) {`,
+			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
 		// 7
 		{7, "no rule notices that mail is signed", "internal/filter/run.go",
 			`		if signed || encrypted {
@@ -257,6 +321,18 @@ func table() []mutant {
 		return nil, refuse(`,
 			[]string{"internal/mail.TestSealedIsNeverBroken"}},
 
+		{7, "encrypted mail that a password opens too passes", "internal/encrypt/packets.go",
+			`	case l.Passwords > 0:`,
+			`	case l.Passwords > 99:`,
+			[]string{"internal/encrypt.TestOnlyFor"}},
+		{7, "encrypted mail for somebody else too passes", "internal/encrypt/packets.go",
+			`		case !p.among(ours):`,
+			`		case !p.among(ours) && false:`,
+			[]string{"internal/encrypt.TestOnlyFor"}},
+		{7, "text in clear beside an encrypted message passes", "internal/encrypt/packets.go",
+			`		case data && tag != tagPadding && tag != tagMarker:`,
+			`		case data && tag == 0:`,
+			[]string{"internal/encrypt.TestListPacketsRefuses"}},
 		// 8
 		{8, "an unreadable register counts as an empty one", "internal/gateway/gateway.go",
 			`	facts, err := g.facts.Resolve(ctx, e, m, snap.Needs)
