@@ -37,6 +37,21 @@ func promises() []promise {
 func table() []mutant {
 	return []mutant{
 		// 1
+		{1, "a document with tracked changes is taken as clean", "internal/encrypt/metaoffice.go",
+			`return "", HasRevisions`,
+			`return "", nil`,
+			[]string{"internal/encrypt.TestCleanHolds"}},
+		{1, "what a picture carries behind its end stays", "internal/encrypt/metapicture.go",
+			`		if kind == "IEND" {
+			break
+		}
+	}`,
+			`		if kind == "IEND" {
+			_, _ = io.Copy(out, r)
+			break
+		}
+	}`,
+			[]string{"internal/encrypt.TestCleanPNG"}},
 		{1, "remote pictures stay in a client's copy", "internal/gateway/render.go",
 			`_, d.NoRemote = v.Has(filter.EditRemoteContent)`,
 			`d.NoRemote = false`,
@@ -288,6 +303,18 @@ func table() []mutant {
 			`if bytes.Contains(b[:n], s) || bytes.Contains(seam, s) {`,
 			`if false && bytes.Contains(seam, s) {`,
 			[]string{"internal/encrypt.TestOpenMIMELooksInside"}},
+		{6, "an archive opens without its authentication", "internal/encrypt/zip.go",
+			`if !hmac.Equal(auth, key.mac.Sum(nil)[:aeAuth]) {`,
+			`if false {`,
+			[]string{"internal/encrypt.TestZIPFlippedBit"}},
+		{6, "an archive that has other content than it says passes", "internal/encrypt/zip.go",
+			`if _, more := e.under.ReadByte(); e.left > 0 || !errors.Is(more, io.EOF) {`,
+			`if _, more := e.under.ReadByte(); !errors.Is(more, io.EOF) {`,
+			[]string{"internal/encrypt.TestZIPWrongSize"}},
+		{6, "an Office file opens without its authentication", "internal/encrypt/agile.go",
+			`if !hmac.Equal(mac.Sum(nil), integrity[1]) {`,
+			`if false {`,
+			[]string{"internal/encrypt.TestOfficeFlippedBit"}},
 		// 7
 		{7, "no rule notices that mail is signed", "internal/filter/run.go",
 			`		if signed || encrypted {
