@@ -13,6 +13,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 	"github.com/ProtonMail/gopenpgp/v2/crypto"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/plaincover/plaincover/internal/encrypt"
@@ -537,5 +538,29 @@ func TestOpenMIMELooksInside(t *testing.T) {
 		if err := encrypt.OpenMIME(bytes.NewReader(x), proof); c.ok && err != nil || !c.ok && !errors.Is(err, encrypt.NotProved) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A key is shared by all messages in work.
+func TestKeysAreShared(t *testing.T) {
+	t.Parallel()
+	p, _ := pgp(t, clientConfig())
+	p.Own = roleKey(t)
+	var g errgroup.Group
+	for range 8 {
+		g.Go(func() error {
+			var b bytes.Buffer
+			proof, err := encrypt.EncryptMIME(&b, strings.NewReader(letter), p)
+			if err != nil {
+				return err
+			}
+			if _, err := p.Recipient.Inspect(now()); err != nil {
+				return err
+			}
+			return encrypt.OpenMIME(&b, proof)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }
