@@ -260,7 +260,7 @@ func (d *demo) why(ctx context.Context, sm sample, raw string) ([]string, error)
 	why := []string{}
 	seen := map[string]bool{}
 	for _, f := range a.Findings {
-		if f.Action != a.Outcome {
+		if f.Action != a.Outcome && (a.Outcome != "hold" || f.Action != "lock") {
 			continue // what it would also have done does not say why it stopped
 		}
 		text := f.Name
@@ -390,13 +390,16 @@ func demoClients(now time.Time) []store.ClientRow {
 			Born: time.Date(born, 4, 1, 0, 0, 0, 0, time.UTC), Country: "GB", Nation: "England", Discreet: discreet,
 			Protection: "none", Practitioner: "maya"}}
 	}
-	return []store.ClientRow{
+	rows := []store.ClientRow{
 		client("C-0142", "Anna Quill", "anna@example.org", "willow", 1990, &no),
 		client("C-0177", "Ben Harlow", "ben@example.net", "harbour", 1984, &no),
 		client("C-0203", "Cara Moss", "cara@example.com", "lantern", now.Year()-17, &yes),
 		client("C-0301", "Devi Lark", "devi@example.org", "heron", 1979, &no),
 		client("C-0302", "Ella Thorne", "ella@example.net", "pebble", 1995, &no),
 	}
+	rows[2].Protection, rows[2].Words = "locked_pdf", demoWords
+	rows[3].Protection = "locked_pdf" // and no words yet
+	return rows
 }
 
 // demoConsents let Devi and Ella see each other's address.

@@ -36,11 +36,11 @@ func TestDemoOnce(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^(SENT|HELD|REFUSED) `).FindAllStringSubmatch(out, -1) {
 		counts[m[1]]++
 	}
-	if counts["SENT"] != 6 || counts["HELD"] != 3 || counts["REFUSED"] != 1 {
+	if counts["SENT"] != 7 || counts["HELD"] != 4 || counts["REFUSED"] != 1 {
 		t.Errorf("%v\n%s", counts, out)
 	}
 	for _, want := range []string{"before  From:    Maya Okafor <maya@willowhouse.example>", "Subject: Your trauma group on Tuesday",
-		"after   From:    M <hello@wh.example>", "Subject: Hello from M - willow", "10 of 10 as expected"} {
+		"after   From:    M <hello@wh.example>", "Subject: Hello from M - willow", "12 of 12 as expected"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -54,7 +54,7 @@ func TestDemoForMachines(t *testing.T) {
 	t.Parallel()
 	code, out, _ := run(t, "demo", "--once", "--json")
 	var results []result
-	if err := json.Unmarshal([]byte(out), &results); err != nil || code != 0 || len(results) != 10 {
+	if err := json.Unmarshal([]byte(out), &results); err != nil || code != 0 || len(results) != 12 {
 		t.Fatalf("exit %d, %d results, %v", code, len(results), err)
 	}
 }

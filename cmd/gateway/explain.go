@@ -53,7 +53,7 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 			return &usageError{fmt.Sprintf("--at %q is not a moment; write it as 2026-11-22T10:00:00Z", x.At)}
 		}
 	}
-	clients, err := x.register(p, snap, at)
+	clients, words, err := x.register(p, snap, at)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,11 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer source.Close()
-	g, err := gateway.New(gateway.Config{Facts: store.NewFixture(clients, at), Policy: snap, Hostname: c.Hostname,
+	facts := store.NewFixture(clients, at)
+	for ref, phrase := range words {
+		facts.SetWords(ref, phrase)
+	}
+	g, err := gateway.New(gateway.Config{Facts: facts, Policy: snap, Hostname: c.Hostname,
 		Limits: gatewayLimits(c), Now: func() time.Time { return at }})
 	if err != nil {
 		return err
@@ -89,8 +93,8 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 	return p.emit(account, func(w io.Writer) { printAccount(w, account) })
 }
 
-// register reads the CSV files of a dry run.
-func (x explainCmd) register(p *program, snap *policy.Snapshot, at time.Time) ([]filter.Client, error) {
+// register reads the CSV files of a dry run: the clients, and by code the words that they agreed.
+func (x explainCmd) register(p *program, snap *policy.Snapshot, at time.Time) (_ []filter.Client, words map[string]string, err error) {
 	var (
 		clients  []store.ClientRow
 		consents []store.ConsentRow
@@ -98,28 +102,32 @@ func (x explainCmd) register(p *program, snap *policy.Snapshot, at time.Time) ([
 	if x.Clients != "" {
 		f, err := p.openInput(x.Clients)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer f.Close()
 		if clients, err = store.ParseClients(f); err != nil {
-			return nil, inFile(x.Clients, err)
+			return nil, nil, inFile(x.Clients, err)
 		}
 	}
 	if x.Consents != "" {
 		f, err := p.openInput(x.Consents)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer f.Close()
 		if consents, err = store.ParseConsents(f); err != nil {
-			return nil, inFile(x.Consents, err)
+			return nil, nil, inFile(x.Consents, err)
 		}
 	}
 	merged, err := store.Merge(clients, withExpiry(consents, snap), purposes(snap), at)
 	if err != nil {
-		return nil, inFile(x.Consents, err)
+		return nil, nil, inFile(x.Consents, err)
 	}
-	return merged, nil
+	words = map[string]string{}
+	for _, c := range clients {
+		words[c.Ref] = c.Words
+	}
+	return merged, words, nil
 }
 
 // inFile puts the file's name in front of each line of a report.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
@@ -23,6 +24,9 @@ type clientCmd struct {
 	Show   clientShowCmd   `cmd:"" help:"One client."`
 	Import clientImportCmd `cmd:"" help:"Add and change clients from a CSV file: all rows or none."`
 	Erase  clientEraseCmd  `cmd:"" help:"Erase a client, consents included, for good."`
+
+	Words      clientWordsCmd      `cmd:"" help:"Make the words that open a client's locked documents, and show them once."`
+	ResetWords clientResetWordsCmd `cmd:"" help:"Make new words for a client; the old ones open nothing that is locked from now on."`
 }
 
 type clientListCmd struct{}
@@ -274,6 +278,71 @@ func (k clientEraseCmd) Run(ctx context.Context, p *program) error {
 		return p.outcome(false, "erased %s; backups made before still hold it, until they are gone", k.Ref)
 	})
 }
+
+type clientWordsCmd struct {
+	Ref string `arg:"" help:"The client's code."`
+	dryRun
+}
+
+// Help is shown under --help.
+func (clientWordsCmd) Help() string {
+	return "The words are shown once and kept sealed. Give them to the client in session, never by email.\n\nExample: gateway client words C-0142"
+}
+
+// Run makes words for a client who has none.
+func (k clientWordsCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error { return s.newWords(ctx, p, k.Ref, k.DryRun, false) })
+}
+
+type clientResetWordsCmd struct {
+	Ref string `arg:"" help:"The client's code."`
+	dryRun
+}
+
+// Help is shown under --help.
+func (clientResetWordsCmd) Help() string {
+	return "Documents that have left stay locked with the old words.\n\nExample: gateway client reset-words C-0142"
+}
+
+// Run makes new words for a client.
+func (k clientResetWordsCmd) Run(ctx context.Context, p *program) error {
+	return p.withStore(ctx, func(s session) error { return s.newWords(ctx, p, k.Ref, k.DryRun, true) })
+}
+
+// newWords makes the words of one client, and shows them: they are never shown again.
+func (s session) newWords(ctx context.Context, p *program, ref string, dry, again bool) error {
+	if _, err := s.client(ctx, ref); err != nil {
+		return err
+	}
+	old, err := s.store.Words(ctx, ref)
+	if err != nil {
+		return err
+	}
+	switch {
+	case old != "" && !again:
+		return &answerNo{fmt.Sprintf("%s has words already, and they are not shown again; make new ones: gateway client reset-words %s", ref, ref)}
+	case old == "" && again:
+		return &answerNo{fmt.Sprintf("%s has no words yet; make them: gateway client words %s", ref, ref)}
+	case dry:
+		return p.outcome(true, "would make %d words for %s", s.wordCount(), ref)
+	}
+	words, err := encrypt.NewWords(s.wordCount())
+	if err != nil {
+		return err
+	}
+	if err := s.store.SetWords(ctx, ref, words, actor); err != nil {
+		return err
+	}
+	return p.emit(map[string]string{"ref": ref, "words": words}, func(w io.Writer) {
+		fmt.Fprintln(w, words)
+		p.say("These are the words of %s. Give them to the client in session, never by email; they are not shown again.", ref)
+	})
+}
+
+// defaultWords is how many words make a phrase where clients.yaml says nothing.
+const defaultWords = 4
+
+func (s session) wordCount() int { return max(s.snap.Clients.PasswordWords, defaultWords) }
 
 // purposes are what clients.yaml lets people consent to, with the wording in force.
 func purposes(snap *policy.Snapshot) store.Purposes {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/mail"
 )
 
@@ -79,6 +81,15 @@ func samples() []sample {
 			fields: []string{fromMaya, "To: anna@example.org", "Subject: Thank you for telling me"},
 			body:   "Dear Anna,\n\nyou wrote about suicide, and I am glad that you told me. Please ring me today.\n\nMaya\n",
 			want:   expected{outcome: "SENT", copies: []string{"anna@example.org"}, notices: []string{"sam@willowhouse.example"}, check: checkNeutral}},
+		{title: "Marked [secure]: text and file leave locked with the words that Cara and Maya agreed",
+			to: []string{"cara@example.com"},
+			fields: []string{fromMaya, "To: cara@example.com", "Subject: [secure] Your assessment", "MIME-Version: 1.0",
+				`Content-Type: multipart/mixed; boundary="mix"`},
+			body: letterWithFile, want: sent(checkLocked, "cara@example.com")},
+		{title: "The same to a client without words: held, never sent in clear",
+			to:     []string{"devi@example.org"},
+			fields: []string{fromMaya, "To: devi@example.org", "Subject: [secure] Your assessment"},
+			body:   "Dear Devi,\n\nhere is what we found.\n\nMaya\n", want: held},
 		{title: "A colleague: sent as written",
 			to:     []string{"sam@willowhouse.example"},
 			fields: []string{fromMaya, "To: Sam Reid <sam@willowhouse.example>", "Subject: Room plan for Tuesday"},
@@ -118,6 +129,23 @@ iHUEABYKAB0WIQRhbm90YXJlYWxzaWduYXR1cmU=
 -----END PGP SIGNATURE-----
 
 --sig--
+`
+
+const letterWithFile = `--mix
+Content-Type: text/plain; charset=utf-8
+
+Dear Cara,
+
+here is the assessment that we wrote together. Ring me if anything in it is not as you said it.
+
+Maya
+--mix
+Content-Type: text/csv; name="Cara Moss scores.csv"
+Content-Disposition: attachment; filename="Cara Moss scores.csv"
+
+week,score
+1,14
+--mix--
 `
 
 // message is the sample as a mail app would write it.
@@ -194,6 +222,44 @@ func checkNeutral(r *result) []string {
 	}
 	return wrong
 }
+
+// checkLocked wants nothing of the letter outside, and all of it behind the words.
+func checkLocked(r *result) []string {
+	var wrong []string
+	for _, c := range r.copies {
+		for _, lost := range []string{"assessment", "secure", "Moss", "scores", "Dear Cara"} {
+			if strings.Contains(string(c.Data), lost) {
+				wrong = append(wrong, fmt.Sprintf("the copy for %s still says %q", c.To[0], lost))
+			}
+		}
+		for _, p := range c.message.Root.Parts {
+			b, err := io.ReadAll(c.message.Decode(p))
+			if err != nil {
+				wrong = append(wrong, err.Error())
+				continue
+			}
+			switch p.Filename {
+			case "letter.pdf":
+				if _, err = encrypt.OpenPDF(bytes.NewReader(b), "other words than these"); err == nil {
+					wrong = append(wrong, "any words open the letter")
+				}
+				_, err = encrypt.OpenPDF(bytes.NewReader(b), demoWords)
+			case "files.zip":
+				_, err = encrypt.OpenZIP(bytes.NewReader(b), int64(len(b)), demoWords)
+			}
+			if err != nil {
+				wrong = append(wrong, p.Filename+" does not open: "+err.Error())
+			}
+		}
+		if n := len(c.message.Root.Parts); n != 3 {
+			wrong = append(wrong, fmt.Sprintf("%d parts, want the note, the letter and the files", n))
+		}
+	}
+	return wrong
+}
+
+// demoWords are what Cara agreed with Maya.
+const demoWords = "maple river seven candle otter blanket"
 
 // checkCrisis wants the crisis lines, or the discreet line for Cara, exactly once a text.
 func checkCrisis(c received) []string {

@@ -17,6 +17,7 @@ const (
 	RuleCannotChange = "cannot-change"       // what a copy needs cannot be done to its text
 	RuleConflict     = "policy-conflict"     // two rules ask for what cannot both be done
 	RuleIdentity     = "identity"            // an address in From is not the sender's own; made by package gateway
+	RuleCannotLock   = "cannot-lock"         // what must be locked could not be; made by package gateway
 	RuleLeak         = "leak-check"          // the copy that is about to leave names somebody else
 )
 
@@ -164,20 +165,4 @@ func conflict(rcpt int, edits []Edit) []Finding {
 		Rule: RuleConflict, Rcpt: rcpt, Action: Hold, About: Safety, Fixed: true,
 		Reason: "Two rules ask for different " + List(sortedSet(twice)) + ". Whoever edits the policies must decide which one applies.",
 	}}
-}
-
-// withoutLocking is the one place that stands in for locking, which this version does not
-// have: a copy that must be locked is held, and the findings say so. When locking is built,
-// this function goes, and a decision may stay Lock.
-func withoutLocking(findings []Finding, decisions []Decision) {
-	for i := range findings {
-		if f := &findings[i]; f.effect() == Lock {
-			f.Text, f.Reason = "", f.Reason+": locking is not built into this version, so the email is held"
-		}
-	}
-	for i := range decisions {
-		if decisions[i].Action == Lock {
-			decisions[i].Action = Hold
-		}
-	}
 }

@@ -68,6 +68,8 @@ type Client struct {
 	Discreet     *bool          `json:"discreet,omitempty"` // nil: clients.yaml's default
 	Word         string         `json:"word,omitempty"`     // recognition word in a subject
 	Protection   string         `json:"protection,omitempty"`
+	HasWords     bool           `json:"has_words,omitempty"`    // a phrase is on file that opens locked documents
+	HasKey       bool           `json:"has_key,omitempty"`      // so is a PGP key that can be encrypted to
 	Practitioner string         `json:"practitioner,omitempty"` // id in people.yaml
 	Groups       []string       `json:"groups,omitempty"`
 	Consents     []Consent      `json:"consents,omitempty"`
@@ -223,6 +225,7 @@ type Finding struct {
 	Bcc       bool              `json:"bcc,omitempty"`
 	NeverHold bool              `json:"never_hold,omitempty"`
 	HoldFor   string            `json:"hold_for,omitempty"` // person id
+	LockAs    string            `json:"lock_as,omitempty"`  // the way that the rule names; empty: the client's own
 	Tell      []string          `json:"tell,omitempty"`     // person ids or roles
 	Fixed     bool              `json:"fixed,omitempty"`    // always_enforce, hold_for or leak: never self-released
 	Observed  bool              `json:"observed,omitempty"` // mode: observe; reported, without effect
@@ -268,14 +271,17 @@ type Audience struct {
 
 // Variant is one message that will be made: one recipient, an agreed group, or a bcc send.
 type Variant struct {
-	Rcpts    []int          `json:"rcpts"` // indexes in Envelope.Recipients
-	Action   Action         `json:"action"`
-	Show     Show           `json:"show"`
-	To       []mail.Address `json:"to"` // what the copy's header shows
-	Cc       []mail.Address `json:"cc,omitempty"`
-	Edits    []Edit         `json:"edits,omitempty"` // merged over all findings, in rank
-	Whole    bool           `json:"whole,omitempty"` // signed or encrypted: the body is copied whole, no text edit
-	Audience Audience       `json:"audience"`
+	Rcpts  []int          `json:"rcpts"` // indexes in Envelope.Recipients
+	Action Action         `json:"action"`
+	Show   Show           `json:"show"`
+	To     []mail.Address `json:"to"` // what the copy's header shows
+	Cc     []mail.Address `json:"cc,omitempty"`
+	Edits  []Edit         `json:"edits,omitempty"` // merged over all findings, in rank
+	// Protection is how a copy is locked whose action is Lock: pdf, docx, zip or pgp.
+	Protection string `json:"protection,omitempty"`
+
+	Whole    bool     `json:"whole,omitempty"` // signed or encrypted: the body is copied whole, no text edit
+	Audience Audience `json:"audience"`
 
 	// The chain of the thread in the ids that these readers saw, without angle brackets.
 	InReplyTo  []string `json:"in_reply_to,omitempty"`
@@ -296,7 +302,7 @@ func (v *Variant) Has(k EditKind) (arg string, ok bool) {
 // replayed.
 type Plan struct {
 	Policy    string     `json:"policy"`  // snapshot id
-	Outcome   Action     `json:"outcome"` // strictest of all decisions
+	Outcome   Action     `json:"outcome"` // strictest of all decisions; a lock that can be done counts as Send
 	Lead      int        `json:"lead"`    // index of the finding that decided the outcome; -1: none
 	Decisions []Decision `json:"decisions"`
 	Variants  []Variant  `json:"variants"` // none when refused
@@ -320,6 +326,7 @@ type Practice struct {
 	ClientsPerMessage int    // organisation limits; 0: none
 	DiscreetByDefault bool
 	UnknownIsAdult    bool     // clients_are: adults
+	Protection        string   // how clients' mail is locked where the register says nothing: locked_pdf, ...
 	GroupConsent      string   // purpose that lets clients see each other: group_email
 	OwnDomains        []string // organisation domains, lower-case A-labels
 }

@@ -20,14 +20,14 @@ func (f *Finding) effect() Action {
 }
 
 // Lets reports whether the release lets the finding pass: the same rule, recipient and
-// message as were shown to the person, and no channel that was not. It lets holds pass, never a refusal, and never what
-// must be locked, which may not leave in clear. All, for dry runs, lets locks pass as well.
+// message as were shown to the person, and no channel that was not. It lets holds pass, never a
+// refusal, and never what must be locked, which may not leave in clear.
 func (r *Release) Lets(digest [32]byte, f Finding) bool {
 	if r == nil {
 		return false
 	}
 	if r.All {
-		return f.Action == Hold || f.Action == Lock
+		return f.Action == Hold
 	}
 	return f.Action == Hold && r.Digest == digest && slices.ContainsFunc(r.Waived, func(w Waived) bool {
 		return w.Rule == f.Rule && w.Rcpt == f.Rcpt && !slices.ContainsFunc(f.Channels, func(c string) bool { return !slices.Contains(w.Channels, c) })
@@ -156,7 +156,7 @@ func holdAll(findings []Finding, ds []Decision, never []bool) {
 		return
 	}
 	for i := range ds {
-		if ds[i].Action == Send && !never[i] {
+		if ds[i].Action < Hold && !never[i] {
 			ds[i].Action, ds[i].Lead = Hold, lead
 		}
 	}

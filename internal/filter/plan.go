@@ -13,6 +13,7 @@ type planner struct {
 	in       *Input
 	practice Practice
 	classes  []Class
+	ways     []string // how each recipient's copy is locked, if it is
 	plan     *Plan
 }
 
@@ -132,7 +133,7 @@ func (p *planner) alike(members []int) [][]int {
 		byAction[a] = append(byAction[a], i)
 	}
 	var out [][]int
-	for _, a := range []Action{Send, Lock, Hold} {
+	for _, a := range []Action{Send, Hold} { // each client has words and a key of their own
 		g := byAction[a]
 		if len(g) > 1 && len(conflict(-1, p.edits(g))) == 0 {
 			out = append(out, g)
@@ -150,7 +151,7 @@ func (p *planner) edits(members []int) []Edit {
 }
 
 func (p *planner) variant(show Show, members []int) (Variant, error) {
-	v := Variant{Rcpts: members, Action: p.plan.Decisions[members[0]].Action, Show: show, Edits: oneOfEach(p.edits(members))}
+	v := Variant{Rcpts: members, Action: p.plan.Decisions[members[0]].Action, Protection: p.ways[members[0]], Show: show, Edits: oneOfEach(p.edits(members))}
 	signed, encrypted := p.in.sealed()
 	if signed || encrypted {
 		v.Whole = true

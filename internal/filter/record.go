@@ -51,6 +51,11 @@ type RecordClient struct {
 	Former   bool     `json:"former,omitempty"`
 	Country  string   `json:"country,omitempty"`
 	Consents []string `json:"consents,omitempty"` // purposes with a valid consent
+
+	// What there was to lock with.
+	Protection string `json:"protection,omitempty"`
+	Words      bool   `json:"words,omitempty"`
+	Key        bool   `json:"key,omitempty"`
 }
 
 // RecordFinding is a finding without its wording.
@@ -131,7 +136,7 @@ func newRecordRecipient(in *Input, i int, p *Plan, pseudonym func(string) string
 		}
 	}
 	for _, c := range f.Clients.Value {
-		n := RecordClient{Discreet: c.Discreet, Former: c.Status == "former", Country: c.Country}
+		n := RecordClient{Discreet: c.Discreet, Former: c.Status == "former", Country: c.Country, Protection: c.Protection, Words: c.HasWords, Key: c.HasKey}
 		if age, known := c.Age(in.Facts.At); known {
 			n.Age = &age
 		}
@@ -441,19 +446,29 @@ func (p *replayer) join(findings []Finding, pr Practice) Replay {
 		more := slices.DeleteFunc(slices.Clone(edits), func(e Edit) bool { return slices.Contains(k.Edits, e) })
 		less := slices.ContainsFunc(k.Edits, func(e Edit) bool { return !slices.Contains(edits, e) })
 		risky := slices.ContainsFunc(more, func(e Edit) bool { return e.Kind == EditPseudonymise || e.Kind == EditTrimQuotes })
-		out.Unchecked = out.Unchecked || less || risky || k.Action != Send || bcc != k.Bcc || (k.Separate && !separate)
+		out.Unchecked = out.Unchecked || less || risky || k.Action > Lock || bcc != k.Bcc || (k.Separate && !separate)
 	}
 	core = append(core, p.stored(findings)...)
 	findings = append(slices.Clone(findings), core...)
 	never := undo(findings, len(p.r.Recipients))
 	sortFindings(findings)
 	out.Findings, out.Decisions = findings, decide(findings, len(p.r.Recipients))
-	withoutLocking(out.Findings, out.Decisions)
+	lockAll(pr, out.Findings, out.Decisions, false, func(i int) (who []means, why string) {
+		if p.r.Signed || p.r.Encrypted {
+			return nil, "the email is signed or encrypted by the mail app"
+		}
+		for _, c := range p.r.Recipients[i].Clients {
+			who = append(who, means{c.Protection, c.Words, c.Key})
+		}
+		return who, ""
+	})
 	if !pr.OnMixedSplit {
 		holdAll(out.Findings, out.Decisions, never)
 	}
 	refuseAll(out.Findings, out.Decisions)
-	out.Outcome, out.Lead = outcome(out.Findings, out.Decisions)
+	if out.Outcome, out.Lead = outcome(out.Findings, out.Decisions); out.Outcome == Lock {
+		out.Outcome, out.Lead = Send, -1
+	}
 	out.Unchecked = out.Unchecked && out.Outcome == Send
 	return out
 }

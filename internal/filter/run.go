@@ -30,7 +30,7 @@ func Run(rules []Rule, pr Practice, in *Input) (Plan, error) {
 	sortFindings(findings)
 
 	p := Plan{Policy: pr.Policy, Findings: findings, Decisions: decide(findings, len(classes))}
-	withoutLocking(p.Findings, p.Decisions)
+	ways := locking(in, pr, classes, p.Findings, p.Decisions)
 	if !pr.OnMixedSplit {
 		holdAll(p.Findings, p.Decisions, undone)
 	}
@@ -38,10 +38,13 @@ func Run(rules []Rule, pr Practice, in *Input) (Plan, error) {
 		refuseAll(p.Findings, p.Decisions)
 	}
 	p.Outcome, p.Lead = outcome(p.Findings, p.Decisions)
+	if p.Outcome == Lock {
+		p.Outcome, p.Lead = Send, -1
+	}
 	p.Urgent = urgent(p.Decisions, undone)
 	p.Tell = tell(findings, p.Urgent)
 	if p.Outcome != Refuse && in.Mail != nil {
-		pl := planner{in: in, practice: pr, classes: classes, plan: &p}
+		pl := planner{in: in, practice: pr, classes: classes, ways: ways, plan: &p}
 		if p.Variants, err = pl.variants(); err != nil {
 			return Plan{}, fmt.Errorf("filter: %w", err)
 		}

@@ -115,6 +115,9 @@ func (f *Finding) do(v Verb) (missing string) {
 		f.Edits = append(f.Edits, Edit{Kind: EditRemoveKisses})
 	case VerbLock, VerbLockAs:
 		f.stricter(Lock)
+		if v.Kind == VerbLockAs {
+			f.LockAs = v.Arg
+		}
 	case VerbHold:
 		f.stricter(Hold)
 	case VerbHoldFor:

@@ -11,7 +11,6 @@ import (
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 	"github.com/plaincover/plaincover/internal/policy"
-	"github.com/plaincover/plaincover/internal/store"
 )
 
 // Compare says what changes from one set of policies to another: first what happens to mail,
@@ -89,7 +88,7 @@ func probe(ctx context.Context, snap *policy.Snapshot, t policy.Test) (fate, err
 
 // planOf decides about a mail on paper.
 func planOf(ctx context.Context, snap *policy.Snapshot, t policy.Test) (filter.Plan, error) {
-	g, err := New(Config{Policy: snap, Facts: store.NewFixture(t.Clients, t.At), Hostname: "gateway.test"})
+	g, err := New(Config{Policy: snap, Facts: fixture(t.Clients, t.At), Hostname: "gateway.test"})
 	if err != nil {
 		return filter.Plan{}, err
 	}

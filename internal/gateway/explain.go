@@ -193,7 +193,7 @@ func (g *Gateway) accountOf(asked, made *decided, released bool) (*Account, erro
 		if made.copies[i] == nil {
 			continue
 		}
-		msg := AccountMessage{ReversePath: c.reverse().String(), Protection: "none", Changes: c.changes(), Copy: made.copies[i]}
+		msg := AccountMessage{ReversePath: c.reverse().String(), Protection: cmp.Or(c.variant.Protection, "none"), Changes: c.changes(), Copy: made.copies[i]}
 		if msg.LockScreen, err = lockScreen(made.copies[i]); err != nil {
 			made.close()
 			return nil, err

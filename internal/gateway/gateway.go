@@ -31,6 +31,8 @@ type FactSource interface {
 	Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, need filter.Need) (*filter.Facts, error)
 	// Watch returns the compiled register for the leak check.
 	Watch(ctx context.Context) (*filter.Watch, error)
+	// Words returns the phrase that opens a client's locked documents; empty when none is agreed.
+	Words(ctx context.Context, ref string) (string, error)
 }
 
 // The two sources of facts: the database, and the fixture of explain and of policy tests.

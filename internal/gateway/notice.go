@@ -233,7 +233,7 @@ func (d *decided) notice() (templates.Notice, error) {
 	n := noticeAbout(d.snap, d.env)
 	var all []int
 	for i := range d.env.Recipients {
-		if d.plan.Outcome == filter.Refuse || len(d.plan.Decisions) == 0 || d.plan.Decisions[i].Action > filter.Send {
+		if d.plan.Outcome == filter.Refuse || len(d.plan.Decisions) == 0 || d.plan.Decisions[i].Action > filter.Lock {
 			all = append(all, i)
 		}
 	}
@@ -259,7 +259,7 @@ func (d *decided) notice() (templates.Notice, error) {
 		n.Reason = f.Reason
 	}
 	if f.Action == filter.Lock {
-		n.Next = "Nobody can let it go unlocked. Take out what must be locked and send it again, or give it to the client when you meet."
+		n.Next = "Nobody can let it go unlocked. Agree words with the client and release it, and it leaves locked; or take out what must be locked and send it again."
 	}
 	return n, nil
 }

@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -60,7 +62,7 @@ func RunTests(ctx context.Context, snap *policy.Snapshot) (TestReport, error) {
 // because something fails is a failure of the test, not of the run.
 func runTest(ctx context.Context, snap *policy.Snapshot, t policy.Test) (TestResult, []string, error) {
 	res := TestResult{Name: t.Name, File: t.File, Line: t.Line}
-	g, err := New(Config{Policy: snap, Facts: store.NewFixture(t.Clients, t.At), Hostname: "gateway.test"})
+	g, err := New(Config{Policy: snap, Facts: fixture(t.Clients, t.At), Hostname: "gateway.test"})
 	if err != nil {
 		return res, nil, err
 	}
@@ -80,7 +82,7 @@ func runTest(ctx context.Context, snap *policy.Snapshot, t policy.Test) (TestRes
 	}
 	defer d.close()
 	c := &testCase{test: t, asked: d, made: d}
-	if d.plan.Outcome == filter.Hold || d.plan.Outcome == filter.Lock {
+	if d.plan.Outcome == filter.Hold {
 		q.release = &filter.Release{By: t.Mail.From, Reason: "test", Digest: m.Digest, All: true}
 		if c.made, err = g.decide(ctx, q); err != nil {
 			res.Failures = append(res.Failures, "the copies of this held mail could not be made: "+err.Error())
@@ -93,6 +95,17 @@ func runTest(ctx context.Context, snap *policy.Snapshot, t policy.Test) (TestRes
 	}
 	res.Failures = c.failures
 	return res, c.rules(), nil
+}
+
+// fixture is the register of a test. Its clients have not agreed words, they only say so.
+func fixture(clients []filter.Client, at time.Time) *store.Fixture {
+	f := store.NewFixture(clients, at)
+	for i := range clients {
+		if clients[i].HasWords {
+			f.SetWords(clients[i].Ref, "these words open a test")
+		}
+	}
+	return f
 }
 
 func testEnvelope(snap *policy.Snapshot, t policy.Test) *mail.Envelope {
@@ -327,6 +340,9 @@ func (c *testCase) compareCopy(i int, x policy.ExpectCopy, what string) error {
 		if containsFold(m.Subject, w) {
 			c.fail("%s: the subject has %q", what, w)
 		}
+	}
+	if got := cmp.Or(v.Protection, "none"); x.Locked != "" && x.Locked != got {
+		c.fail("%s: expected locked: %s, got %s", what, x.Locked, got)
 	}
 	seen, err := visibleTexts(m)
 	if err != nil {

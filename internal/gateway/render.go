@@ -402,6 +402,10 @@ func (c *copyOf) changes() []string {
 	if has(filter.EditCrisisSignature) && !v.Whole {
 		out = append(out, c.crisisChange())
 	}
+	if v.Protection != "" {
+		out = append(out, "subject, text and files locked as "+map[string]string{filter.LockedPDF: "PDF", filter.LockedDOCX: "Word",
+			filter.LockedZIP: "ZIP", filter.LockedPGP: "PGP"}[v.Protection])
+	}
 	add(c.leftOut, "HTML form left out, because it could not be edited: the text form leaves")
 	add(v.Whole, "body left exactly as your mail app made it")
 	return out

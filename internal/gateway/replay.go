@@ -181,6 +181,11 @@ func (r recalled) Resolve(context.Context, *mail.Envelope, *mail.Message, filter
 // Watch returns the register for the leak check.
 func (r recalled) Watch(ctx context.Context) (*filter.Watch, error) { return r.store.Watch(ctx) }
 
+// Words returns words that are nobody's: what is made is thrown away.
+func (r recalled) Words(context.Context, string) (string, error) {
+	return "these words open nothing", nil
+}
+
 // replayHeld evaluates a held message anew, with the facts as they were. It reports false where
 // the message cannot be read any more.
 func (g *Gateway) replayHeld(ctx context.Context, snap *policy.Snapshot, id mail.ID) (*filter.Plan, bool, error) {

@@ -264,12 +264,20 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 	var leaks []filter.Finding
 	for i := range d.plan.Variants {
 		v := &d.plan.Variants[i]
-		if v.Action != filter.Send {
+		if v.Action > filter.Lock {
 			continue
 		}
 		d.foreign[i] = filter.Pseudonyms(d.leakInput(d.mail, watch, v))
 		s := spool()
 		d.copies[i] = s
+		if v.Action == filter.Lock {
+			found, err := g.lockedCopy(ctx, d, i, watch, spool, s)
+			if err != nil {
+				return nil, err
+			}
+			leaks = append(leaks, found...)
+			continue
+		}
 		written, err := g.Render(ctx, d.copyOf(i), s)
 		if err != nil {
 			return nil, err
@@ -279,15 +287,25 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 		if err != nil {
 			return nil, fmt.Errorf("gateway: read variant %d back: %w", i+1, err)
 		}
-		for _, f := range final.Defects {
-			if f.Default == mail.RejectIt {
-				return nil, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: variant %d came out with defect %s", i+1, f.Name))
-			}
+		found, err := d.searched(i, final, watch)
+		if err != nil {
+			return nil, err
 		}
-		check := d.leakInput(final, watch, v)
-		leaks = append(append(leaks, filter.CheckLeaks(check)...), filter.CheckPseudonyms(check)...)
+		leaks = append(leaks, found...)
 	}
 	return leaks, nil
+}
+
+// searched looks for what a finished copy may not have: our own mistakes are an error, what
+// names somebody a finding.
+func (d *decided) searched(i int, final *mail.Message, watch *filter.Watch) ([]filter.Finding, error) {
+	for _, f := range final.Defects {
+		if f.Default == mail.RejectIt {
+			return nil, fault.Wrap(fault.Internal, "", fmt.Errorf("gateway: variant %d came out with defect %s", i+1, f.Name))
+		}
+	}
+	check := d.leakInput(final, watch, &d.plan.Variants[i])
+	return append(filter.CheckLeaks(check), filter.CheckPseudonyms(check)...), nil
 }
 
 // leakInput is what the leak check knows of a finished copy.
@@ -369,7 +387,7 @@ func (d *decided) job(i int) (store.NewJob, *store.Content) {
 	for _, a := range slices.Concat(v.To, v.Cc, []mail.Address{j.Reverse}) {
 		j.UTF8 = j.UTF8 || a.NeedsUTF8()
 	}
-	if v.Action != filter.Send || d.copies[i] == nil {
+	if v.Action > filter.Lock || d.copies[i] == nil {
 		j.Seen = d.seen(c, "")
 		return j, nil
 	}
@@ -457,7 +475,7 @@ func (d *decided) noted() string {
 
 func outcomeOf(a filter.Action) string {
 	switch a {
-	case filter.Send:
+	case filter.Send, filter.Lock:
 		return "send"
 	case filter.Refuse:
 		return "refuse"

@@ -40,8 +40,9 @@ type node struct {
 	children []*node
 	inner    *node // embedded message that is written anew
 	body     []byte
-	copy     *Range // bytes of the original
-	part     *Part  // decoded and encoded again
+	copy     *Range                    // bytes of the original
+	part     *Part                     // decoded and encoded again
+	open     func() (io.Reader, error) // a file of ours
 	encoding string
 	eight    bool
 }
@@ -160,6 +161,11 @@ func (m *Message) emitBody(w io.Writer, n *node) error {
 		_, err = io.Copy(w, io.NewSectionReader(m.src, n.copy.Start, n.copy.Len()))
 	case n.part != nil:
 		err = encodeTo(w, m.Decode(n.part), n.encoding)
+	case n.open != nil:
+		var r io.Reader
+		if r, err = n.open(); err == nil {
+			err = encodeTo(w, r, n.encoding)
+		}
 	default:
 		err = encodeTo(w, bytes.NewReader(n.body), n.encoding)
 	}

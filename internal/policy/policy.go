@@ -277,7 +277,7 @@ func (l *loader) finish() *Snapshot {
 	s.Practice = filter.Practice{
 		Policy: s.ID, OnMixedSplit: s.Org.OnMixedSplit, ClientsPerMessage: s.Org.ClientsPerMessage,
 		DiscreetByDefault: s.Clients.Discreet, UnknownIsAdult: s.Clients.UnknownIsAdult(),
-		OwnDomains: s.Org.Domains,
+		OwnDomains: s.Org.Domains, Protection: s.Clients.Protection,
 	}
 	if _, ok := s.Clients.Consents[groupConsent]; ok {
 		s.Practice.GroupConsent = groupConsent

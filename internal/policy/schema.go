@@ -412,6 +412,7 @@ func testSchema() *schema {
 		property{"word", false, aText("The word that they agreed to, which stands in subjects.")},
 		property{"status", false, aWord("Without it: active.", "active", "former")},
 		property{"protection", false, aWord("How their confidential mail is locked.", protections()...)},
+		property{"words", false, yesOrNo("Whether words are agreed that open locked documents.")},
 		property{"practitioner", false, formed("The id of the person who sees them.", formName)})
 	client.AdditionalProperties = consent
 	recipients := func(about string) *schema {
@@ -423,6 +424,7 @@ func testSchema() *schema {
 		property{"subject_lacks", false, oneOrList("Words that are not in the subject.", aText(""))},
 		property{"has", false, listOf("Marks or texts that are there. Marks: "+strings.Join(marks(), ", ")+".", 0, aText("", anyOf(marks())...))},
 		property{"lacks", false, listOf("Marks or texts that are not there.", 0, aText("", anyOf(marks())...))},
+		property{"locked", false, aWord("How it is locked; none: it leaves unlocked.", "pdf", "docx", "zip", "pgp", "none")},
 		property{"shows_to", false, recipients("Exactly these stand in To.")},
 		property{"shows_cc", false, recipients("Exactly these stand in Cc; [] is no Cc.")})
 	outcome := func(about string) *schema { return aWord(about, "send", "hold", "refuse") }

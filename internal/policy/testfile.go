@@ -76,6 +76,7 @@ type ExpectCopy struct {
 	Recipients   *int     // of one copy
 	Subject      string   // the whole subject
 	SubjectLacks []string // words, in any case
+	Locked       string   // pdf, docx, zip, pgp or none; empty: not looked at
 	Has, Lacks   []Look
 	ShowsTo      []TestRecipient // what the copy shows in To; nil: not looked at
 	ShowsCc      []TestRecipient // nil: not looked at; empty: no Cc
@@ -216,6 +217,7 @@ func (t *testFile) client(v value, c *filter.Client) bool {
 		{"protection", false, func(v value) {
 			c.Protection, _ = v.word("protection", "locked_pdf", "locked_word", "locked_zip", "pgp", "none")
 		}},
+		{"words", false, func(v value) { c.HasWords, _ = v.yesNo("words") }},
 		{"practitioner", false, func(v value) {
 			if s, ok := v.text("practitioner"); ok {
 				if _, known := t.l.s.people[s]; !known && t.l.readable[filePeople] {
@@ -561,6 +563,7 @@ func (t *testFile) expectCopy(v value, x *ExpectCopy) {
 				}
 			}
 		}},
+		field{"locked", false, func(v value) { x.Locked, _ = v.word("locked", "pdf", "docx", "zip", "pgp", "none") }},
 		looks("has", &x.Has), looks("lacks", &x.Lacks),
 		shows("shows_to", &x.ShowsTo), shows("shows_cc", &x.ShowsCc),
 	)

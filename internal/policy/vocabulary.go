@@ -88,8 +88,8 @@ func verbs() []verb {
 		{name: "pseudonymise", kind: filter.VerbPseudonymise, edits: true},
 		{name: "trim_quotes", kind: filter.VerbTrimQuotes, edits: true},
 		{name: "remove", kind: filter.VerbRemove, arg: aRemovable, edits: true},
-		{name: "lock", kind: filter.VerbLock, later: true, edits: true},
-		{name: "lock_as", kind: filter.VerbLockAs, arg: aLock, later: true, edits: true},
+		{name: "lock", kind: filter.VerbLock, edits: true},
+		{name: "lock_as", kind: filter.VerbLockAs, arg: aLock, edits: true},
 		{name: "hold", kind: filter.VerbHold, stops: true},
 		{name: "hold_for", kind: filter.VerbHoldFor, arg: aPerson, stops: true},
 		{name: "refuse", kind: filter.VerbRefuse, stops: true},
@@ -138,5 +138,5 @@ func contradiction(a, b verb) string {
 
 // builtinRules are the ids that findings of the program itself carry. No rule may take one.
 func builtinRules() []string {
-	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleIdentity, filter.RuleCannotChange, filter.RuleLeak}
+	return []string{filter.RuleReadable, filter.RuleLimit, filter.RuleSigned, filter.RuleConflict, filter.RuleIdentity, filter.RuleCannotChange, filter.RuleCannotLock, filter.RuleLeak}
 }

@@ -13,12 +13,13 @@ import (
 type Fixture struct {
 	at    time.Time
 	by    map[string][]filter.Client
+	words map[string]string // by code
 	watch *filter.Watch
 }
 
 // NewFixture returns a register of these clients, at that moment.
 func NewFixture(clients []filter.Client, at time.Time) *Fixture {
-	f := &Fixture{at: at, by: make(map[string][]filter.Client), watch: filter.NewWatch(clients)}
+	f := &Fixture{at: at, by: make(map[string][]filter.Client), words: make(map[string]string), watch: filter.NewWatch(clients)}
 	for _, c := range clients {
 		seen := make(map[string]bool)
 		for _, a := range c.Email {
@@ -48,6 +49,12 @@ func (f *Fixture) Resolve(_ context.Context, e *mail.Envelope, _ *mail.Message, 
 
 // Watch does what Store.Watch does.
 func (f *Fixture) Watch(context.Context) (*filter.Watch, error) { return f.watch, nil }
+
+// SetWords gives a client a phrase; HasWords is for the list that the fixture is made of to say.
+func (f *Fixture) SetWords(ref, words string) { f.words[ref] = words }
+
+// Words does what Store.Words does.
+func (f *Fixture) Words(_ context.Context, ref string) (string, error) { return f.words[ref], nil }
 
 // Merge gives clients of a file the consents of a file, checked as an import would.
 func Merge(clients []ClientRow, consents []ConsentRow, purposes Purposes, at time.Time) ([]filter.Client, error) {

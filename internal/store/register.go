@@ -143,6 +143,38 @@ func (s *Store) Words(ctx context.Context, ref string) (string, error) {
 	return c.Words, unavailable(err)
 }
 
+// SetWords gives a client the phrase that opens locked documents from now on; the old one is
+// forgotten. The audit says that it was done, and by whom.
+func (s *Store) SetWords(ctx context.Context, ref, words, actor string) error {
+	return s.do(ctx, func(t *tx) error {
+		var sealed []byte
+		err := t.queryRow(`SELECT sealed FROM clients WHERE ref = $1`, []any{ref}, &sealed)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("client")
+		}
+		if err != nil {
+			return err
+		}
+		c, err := s.openClient(ref, sealed)
+		if err != nil {
+			return unavailable(fmt.Errorf("client %s: %w", ref, err))
+		}
+		kind := "words_agreed"
+		if c.Words != "" {
+			kind = "words_replaced"
+		}
+		c.Words = words
+		b, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE clients SET sealed = $2 WHERE ref = $1`, ref, s.keys.register.Seal(nil, nil, b, clientAAD(ref))); err != nil {
+			return err
+		}
+		return t.audit("", Event{Kind: kind, Actor: actor, Data: map[string]string{"client": ref}})
+	})
+}
+
 // errDry undoes a change that was only tried.
 var errDry = errors.New("dry run")
 
@@ -389,6 +421,7 @@ func (s *Store) Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, 
 			return nil
 		}
 		refs[ref] = true
+		c.HasWords = c.Words != ""
 		found[m] = append(found[m], c.Client)
 		return nil
 	}); err != nil {
@@ -497,6 +530,7 @@ func FilterClients(rows []ClientRow) []filter.Client {
 	out := make([]filter.Client, len(rows))
 	for i := range rows {
 		out[i] = rows[i].Client
+		out[i].HasWords = rows[i].Words != ""
 	}
 	return out
 }

@@ -234,6 +234,21 @@ func FirstLine(discreet bool) []string {
 	return []string{firstLine, DiscreetLine, filler}
 }
 
+// HowToOpen returns the paragraphs that stand outside a locked mail: what to do with the file.
+// protection is pdf, docx, zip or pgp.
+func HowToOpen(protection string) []string {
+	switch protection {
+	case "pgp":
+		return nil // the mail app opens it by itself
+	case "zip":
+		return []string{"The note we talked about is attached. Open it with the words we agreed. " +
+			"It needs an app that opens locked ZIP files, such as 7-Zip on a computer. Cannot open it? Ask me next time, nothing is lost."}
+	}
+	return []string{"The note we talked about is attached. Open it with the words we agreed. " +
+		"iPhone: tap the file and type the words. Android: if it will not preview, tap download and open it in your PDF app. " +
+		"Cannot open it? Ask me next time, nothing is lost."}
+}
+
 const (
 	firstLine = "A short practical note."
 	filler    = "There is nothing here that you need to do at once."

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"bytes"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plaincover/plaincover/internal/encrypt"
+	"github.com/plaincover/plaincover/internal/fault"
+	"github.com/plaincover/plaincover/internal/filter"
+	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/store"
+)
+
+const agreedWords = "maple river seven candle otter blanket"
+
+var eve = mail.Address{LocalPart: "eve", Domain: "example.org"}
+
+// addLocked adds a discreet client whose mail is locked in that way.
+func (b *bench) addLocked(protection, words string) {
+	b.t.Helper()
+	if _, err := b.store.ImportClients(b.t.Context(), []store.ClientRow{{Client: filter.Client{Ref: "C-0201", Name: "Eve Elm", Email: []mail.Address{eve},
+		Born: time.Date(1985, 6, 7, 0, 0, 0, 0, time.UTC), Country: "GB", Practitioner: "maya", Protection: protection}, Words: words}}, "sam"); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// secret is a mail with a canary wherever the sender can put one.
+const secret = "From: Maya <maya@willowhouse.example>\r\nTo: eve@example.org\r\nSubject: [secure] About the canarysubject\r\n" +
+	"Date: Mon, 02 Mar 2026 10:00:00 +0000\r\nMessage-ID: <1@phone.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+	"--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nPlain canarybody.\r\n" +
+	"--c\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Rich canarybody.</p>\r\n--c--\r\n" +
+	"--b\r\nContent-Type: text/csv; name=\"canaryname.csv\"\r\nContent-Disposition: attachment; filename=\"canaryname.csv\"\r\n\r\ncanaryfile;1\r\n--b--\r\n"
+
+// inside opens every locked file of a copy, and returns what is behind the locks.
+func inside(t *testing.T, m *mail.Message, words string) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for p := range m.Parts() {
+		if p.Filename == "" {
+			continue
+		}
+		b, err := io.ReadAll(m.Decode(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasSuffix(p.Filename, ".zip"):
+			files, err := encrypt.OpenZIP(bytes.NewReader(b), int64(len(b)), words)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				r, err := f.Open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if out[p.Filename+"/"+f.Name], err = io.ReadAll(r); err != nil {
+					t.Fatal(err)
+				}
+				r.Close()
+			}
+		case strings.HasSuffix(p.Filename, ".pdf"):
+			r, err := encrypt.OpenPDF(bytes.NewReader(b), words)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out[p.Filename], err = io.ReadAll(r); err != nil {
+				t.Fatal(err)
+			}
+		case strings.HasSuffix(p.Filename, ".docx"):
+			r, err := encrypt.OpenOffice(bytes.NewReader(b), int64(len(b)), words)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out[p.Filename], err = io.ReadAll(r); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Fatalf("%s is not locked", p.Filename)
+		}
+	}
+	return out
+}
+
+// textIn returns the text that the leak check reads in opened files.
+func textIn(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	var list []mail.File
+	for name, b := range files {
+		list = append(list, mail.File{Name: path.Base(name), MediaType: "application/octet-stream", Open: func() (io.Reader, error) { return bytes.NewReader(b), nil }})
+	}
+	var msg, all strings.Builder
+	if err := mail.Compose(&msg, "00000000000000000000000000", 1, []mail.Field{{Name: "From", Value: "maya@willowhouse.example"}}, nil, list); err != nil {
+		t.Fatal(err)
+	}
+	m, err := mail.Parse(strings.NewReader(msg.String()), int64(msg.Len()), mail.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.Texts() {
+		all.WriteString(s)
+	}
+	return all.String()
+}
+
+// TestLocked: what is confidential leaves locked, and outside stands nothing of it.
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	for protection, want := range map[string][]string{
+		"locked_zip":  {"files.zip/document-1.csv", "files.zip/letter.pdf"},
+		"locked_pdf":  {"files.zip/document-1.csv", "letter.pdf"},
+		"locked_word": {"files.zip/document-1.csv", "letter.docx"},
+	} {
+		t.Run(protection, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.addLocked(protection, agreedWords)
+			e := b.envelope(eve)
+			r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret))
+			if err != nil || !strings.HasPrefix(r.Text, "queued as ") {
+				t.Fatal(r, err, b.lastReason(e.ID))
+			}
+			m := b.copies(e.ID)[eve.String()]
+			if m == nil {
+				t.Fatal("no copy")
+			}
+			if strings.Contains(strings.ToLower(m.Subject), "secure") || m.Subject == "" {
+				t.Errorf("subject %q", m.Subject)
+			}
+			var seen strings.Builder
+			seen.WriteString(raw(t, m))
+			for p := range m.Parts() {
+				content, err := io.ReadAll(m.Decode(p))
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen.Write(content)
+			}
+			if s := strings.ToLower(seen.String()); strings.Contains(s, "canary") || strings.Contains(s, "maple") {
+				t.Errorf("what is locked shows outside:\n%s", raw(t, m))
+			}
+			if s := seen.String(); !strings.Contains(s, "Open it with the words we agreed.") || !strings.Contains(s, "A short practical note.") {
+				t.Errorf("the outside does not say how to open it:\n%s", s)
+			}
+			opened := inside(t, m, agreedWords)
+			var names []string
+			for n := range opened {
+				names = append(names, n)
+			}
+			if slices.Sort(names); !slices.Equal(names, want) {
+				t.Errorf("files %q, want %q", names, want)
+			}
+			all := textIn(t, opened)
+			for _, w := range []string{"canarysubject", "canarybody", "canaryfile", "Samaritans"} {
+				if !strings.Contains(all, w) {
+					t.Errorf("%s is not behind the lock", w)
+				}
+			}
+		})
+	}
+}
+
+// TestWithoutWordsIsHeld: what cannot be locked is held, the sender is told what is missing, and
+// once words are agreed it leaves locked.
+func TestWithoutWordsIsHeld(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.addLocked("locked_zip", "")
+	e := b.envelope(eve)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret))
+	if err != nil || !strings.HasPrefix(r.Text, "held as ") || !strings.Contains(r.Text, "C-0201 has no password or PGP key on file") {
+		t.Fatal(r, err)
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "please"); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("released without words: %v", err)
+	}
+	if len(b.copies(e.ID)) != 0 {
+		t.Fatal("it is queued in clear")
+	}
+	if err := b.store.SetWords(t.Context(), "C-0201", agreedWords, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.g.Release(t.Context(), e.ID, "sam", "words are agreed"); err != nil {
+		t.Fatal(err)
+	}
+	m := b.copies(e.ID)[eve.String()]
+	if m == nil || strings.Contains(raw(t, m), "canary") || len(inside(t, m, agreedWords)) != 2 {
+		t.Error("it did not leave locked")
+	}
+}
