@@ -73,7 +73,7 @@ func EncryptMIME(w io.Writer, part io.Reader, p PGP) (*Proof, error) {
 	if _, err := io.WriteString(w, before); err != nil {
 		return nil, fmt.Errorf("encrypt: write PGP/MIME: %w", err)
 	}
-	if err := plan.write(w, part, p.Now); err != nil {
+	if err := plan.write(w, part); err != nil {
 		plan.proof.Forget()
 		return nil, fmt.Errorf("encrypt: write PGP/MIME: %w", err)
 	}
@@ -230,7 +230,7 @@ func (x *plan) chooseCipher(now time.Time) error {
 }
 
 // write encrypts part into armor. A checksum helps old readers; new ones must not get it.
-func (x *plan) write(w io.Writer, part io.Reader, _ time.Time) error {
+func (x *plan) write(w io.Writer, part io.Reader) error {
 	out := newArmorWriter(w, "MESSAGE", !x.proof.aead)
 	in, err := openpgp.EncryptWithParams(out, x.to, nil, x.params)
 	clear(x.params.SessionKey)
