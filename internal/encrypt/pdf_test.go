@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -378,6 +379,35 @@ func TestLockPDF(t *testing.T) {
 			t.Errorf("%s is in the locked file", canary)
 		}
 	}
+}
+
+// Damaged PDFs are refused or locked so that they open again; nothing else.
+func TestMutatedPDFs(t *testing.T) {
+	t.Parallel()
+	var plain bytes.Buffer
+	if err := scripts()[0].letter().PDF(&plain); err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	locked := 0
+	for range 80 {
+		file := bytes.Clone(plain.Bytes())
+		for range 1 + random.IntN(20) {
+			file[random.IntN(len(file))] = "0123456789<>[]()/ R\x00\xff"[random.IntN(21)]
+		}
+		var out bytes.Buffer
+		if err := LockPDF(&out, bytes.NewReader(file), "one two"); err != nil {
+			if out.Len() > 0 {
+				t.Error("something was written")
+			}
+			continue
+		}
+		locked++
+		if _, err := OpenPDF(bytes.NewReader(out.Bytes()), "one two"); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%d of 80 were locked", locked)
 }
 
 func FuzzFromHTML(f *testing.F) {
