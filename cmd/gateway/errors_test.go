@@ -177,6 +177,8 @@ func (e example) load(t *testing.T) (found []problem, loaded bool) {
 		switch {
 		case strings.Contains(more, "`outside: working_hours`"):
 			m["mail.yaml"] = &fstest.MapFile{Data: []byte("rules:\n  - {name: A, id: a, when: {to: client, outside: working_hours}, do: [hold]}\n")}
+		case more == "with a rule for danger":
+			m["words/danger_words.txt"] = &fstest.MapFile{Data: []byte("kill myself\n")}
 		case strings.Contains(more, "`crisis_signature`"):
 			m["mail.yaml"] = &fstest.MapFile{Data: []byte("rules:\n  - {name: A, id: a, when: {to: client}, do: [crisis_signature]}\n")}
 		case file == "people.yaml" && strings.Contains(docs.Page("P080"), e.content):

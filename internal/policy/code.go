@@ -144,4 +144,5 @@ const (
 	codeWeakZip     Code = "P175"
 	codeAddsNothing Code = "P176" // another rule does it all
 	codeNobodyMay   Code = "P177"
+	codeAboutUnsaid Code = "P180" // holds mail by its words, and does not say whether danger goes first
 )

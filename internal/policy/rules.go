@@ -38,7 +38,7 @@ func (l *loader) rule(v value) {
 	r := &ruleReader{l: l}
 	before := l.found()
 	var id, tellSender, modeAt, doAt, when, unless value
-	observe, modeSet := l.s.Org.Observe, false
+	observe, modeSet, aboutSaid := l.s.Org.Observe, false, false
 	ok := v.keys("a rule",
 		field{"name", true, func(v value) { r.spec.Name, _ = v.text("name") }},
 		field{"id", true, func(v value) { id = v; r.spec.ID = l.ruleID(v) }},
@@ -53,7 +53,7 @@ func (l *loader) rule(v value) {
 		field{"because", false, func(v value) { r.spec.Because, _ = v.text("because") }},
 		field{"about", false, func(v value) {
 			w, _ := v.word("about", string(filter.Safety), string(filter.Tone))
-			r.spec.About = filter.About(w)
+			r.spec.About, aboutSaid = filter.About(w), true
 		}},
 		field{"tell_sender", false, func(v value) { tellSender = v; r.spec.TellSender, _ = v.text("tell_sender") }},
 		field{"always_enforce", false, func(v value) { r.spec.AlwaysEnforce, _ = v.yesNo("always_enforce") }},
@@ -81,7 +81,7 @@ func (l *loader) rule(v value) {
 	}
 	l.s.names[r.spec.ID] = r.spec.Name
 	l.s.written[r.spec.ID] = writtenRule{spec: r.spec, when: when.oneLine(), unless: unless.oneLine()}
-	l.rules = append(l.rules, placedRule{spec: r.spec, id: id, when: when, unless: unless, do: doAt})
+	l.rules = append(l.rules, placedRule{spec: r.spec, id: id, when: when, unless: unless, do: doAt, aboutSaid: aboutSaid})
 	l.s.Rules = append(l.s.Rules, filter.NewRule(r.spec))
 }
 

@@ -16,15 +16,20 @@ type placedRule struct {
 	spec             filter.RuleSpec
 	id, when, unless value
 	do               value
+	aboutSaid        bool // the file says whether it is about safety or tone
 }
 
 // checkSense looks at all rules together.
 func (l *loader) checkSense() {
+	dangerFirst := slices.ContainsFunc(l.rules, letsDangerPass)
 	for i, r := range l.rules {
 		if l.neverApplies(r) {
 			continue
 		}
 		l.pastTheLimit(r)
+		if dangerFirst {
+			r.delaysDanger()
+		}
 		for j, other := range l.rules {
 			if i == j {
 				continue
@@ -70,13 +75,55 @@ func (l *loader) pastTheLimit(r placedRule) {
 	}
 }
 
+// letsDangerPass reports a rule by which mail that speaks of danger is not held for its tone.
+func letsDangerPass(r placedRule) bool {
+	return has(r.spec.Do, filter.VerbNeverHold) && !r.spec.Observe && looksAt(r.spec.When, func(c filter.Condition) bool {
+		m, ok := c.(filter.Mentions)
+		return ok && slices.Contains(listNames(m), filter.DangerWords)
+	})
+}
+
+// delaysDanger warns of a rule that holds mail for its words, its length or its hour and is about
+// safety only because nobody wrote otherwise: mail that speaks of danger waits for it, too. Mail to
+// unknown people alone waits in any case.
+func (r placedRule) delaysDanger() {
+	if r.aboutSaid || r.spec.Observe || allClasses(r.spec.When)&^isUnknown == 0 || !has(r.spec.Do, filter.VerbHold, filter.VerbHoldFor) {
+		return
+	}
+	byWords := looksAt(r.spec.When, func(c filter.Condition) bool {
+		switch c.(type) {
+		case filter.Mentions, filter.WordsMoreThan, filter.Contains, filter.PersonalContact, filter.Outside:
+			return true
+		}
+		return false
+	})
+	if byWords {
+		r.id.warn(codeAboutUnsaid, "this rule also holds mail that speaks of danger", "write about: tone if it should not, or about: safety if it should")
+	}
+}
+
+// looksAt reports that one of the conditions, or one within them, is such a one.
+func looksAt(cs []filter.Condition, such func(filter.Condition) bool) bool {
+	return slices.ContainsFunc(cs, func(c filter.Condition) bool {
+		switch c := c.(type) {
+		case filter.Any:
+			return looksAt(c.Conditions, such)
+		case filter.All:
+			return looksAt(c.Conditions, such)
+		}
+		return such(c)
+	})
+}
+
+// has reports a verb of one of these kinds.
+func has(list []filter.Verb, kinds ...filter.VerbKind) bool {
+	return slices.ContainsFunc(list, func(v filter.Verb) bool { return slices.Contains(kinds, v.Kind) })
+}
+
 // addsNothing reports that the rule does nothing that the other does not do to the same mail.
 func addsNothing(other, r filter.RuleSpec) bool {
 	if other.Observe && !r.Observe || r.AlwaysEnforce && !other.AlwaysEnforce || (r.TellSender != "" && r.TellSender != other.TellSender) {
 		return false
-	}
-	has := func(list []filter.Verb, kinds ...filter.VerbKind) bool {
-		return slices.ContainsFunc(list, func(v filter.Verb) bool { return slices.Contains(kinds, v.Kind) })
 	}
 	refuses := has(other.Do, filter.VerbRefuse)
 	if other.About == filter.Tone && r.About != filter.Tone && !refuses {

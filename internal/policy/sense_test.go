@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +73,16 @@ func TestSense(t *testing.T) {
 		"a word is no mark":                 {[]string{`{name: A, id: a, when: {to: client, subject_starts: "Report:"}, do: [hold]}`}, ""},
 		"Norway":                            {[]string{"{name: A, id: a, when: {to: client, client_country: NO}, do: [hold]}"}, ""},
 		"locked as ZIP":                     {[]string{"{name: A, id: a, when: {to: client}, do: [{lock_as: zip}]}"}, "P175"},
+		"danger waits for a word list":      {[]string{"{name: A, id: a, when: {to: client, mentions: [therapy_talk]}, do: [hold]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, "P180"},
+		"danger waits for length":           {[]string{"{name: A, id: a, when: {any: [{all: [{to: client}, {words_more_than: 200}]}, {clients_more_than: 3}]}, do: [{hold_for: sam}]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, "P180"},
+		"danger waits for a number":         {[]string{"{name: A, id: a, when: {to: client, contains: personal_contact}, do: [hold]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, "P180"},
+		"danger waits for the morning":      {[]string{"{name: A, id: a, when: {to: client, outside: working_hours}, do: [hold]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, "P180"},
+		"danger waits, and that is meant":   {[]string{"{name: A, id: a, when: {to: client, contains: link}, do: [hold], about: safety}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, ""},
+		"danger goes first":                 {[]string{"{name: A, id: a, when: {to: client, contains: link}, do: [hold], about: tone}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, ""},
+		"danger waits for a mark":           {[]string{"{name: A, id: a, when: {to: client, subject_starts: \"[draft]\"}, do: [hold]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, ""},
+		"danger to nobody known":            {[]string{"{name: A, id: a, when: {to: unknown, contains: link}, do: [hold]}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, ""},
+		"danger is only counted":            {[]string{"{name: A, id: a, when: {to: client, contains: link}, do: [hold], mode: observe}", "{name: D, id: d, when: {mentions: [danger_words]}, do: [never_hold]}"}, ""},
+		"nothing goes first":                {[]string{"{name: A, id: a, when: {to: client, contains: link}, do: [hold]}"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,5 +131,25 @@ func TestTestsThatGo(t *testing.T) {
 	}
 	if weaker(with(one+two), with(two)) || weaker(with(""), with(one)) || weaker(with(""), with("")) {
 		t.Error("everyday work counts as weaker")
+	}
+}
+
+// The shipped sets say of every rule that holds by its words whether danger goes first.
+func TestShippedSetsSayWhatTheyAreAbout(t *testing.T) {
+	t.Parallel()
+	sets, err := filepath.Glob("../../policies/examples/*/mail.yaml")
+	if err != nil || len(sets) < 4 {
+		t.Fatal(sets, err)
+	}
+	for _, set := range append(sets, "../../policies/mail.yaml") {
+		s, err := Load(os.DirFS(filepath.Dir(set)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range s.Warnings {
+			if w.Code == codeAboutUnsaid {
+				t.Errorf("%s: %v", set, w)
+			}
+		}
 	}
 }
