@@ -296,7 +296,14 @@ func (d *document) syntax(err error) {
 		return
 	}
 	bracket := d.brackets(line, col)
+	first := firstAt(text, col)
 	switch {
+	case first != "":
+		fix := "put the text in quotes"
+		if bare := strings.TrimLeft(first, "@*."); strings.Contains(text, "domains:") && bare != "" {
+			fix = plainDomain(bare)
+		}
+		d.report(codeFirstChar, line, col, utf8.RuneCountInString(first), fmt.Sprintf("a text may not begin with %c", first[0]), fix)
 	case hasKey && val != "" && strings.ContainsRune("@`%&*!|>", rune(val[0])):
 		d.report(codeFirstChar, line, col, 1, fmt.Sprintf("a text may not begin with %c", val[0]), "put the text in quotes")
 	case strings.Contains(text, `\`):
@@ -304,6 +311,10 @@ func (d *document) syntax(err error) {
 	case d.spaceMissing(line):
 	case bracket.text != "":
 		d.report(codeBracketOpen, bracket.line, bracket.col, 1, bracket.text, bracket.fix)
+	case hasKey && key == "do" && keyedValue.MatchString(val):
+		d.report(codeColonInText, line, col, 1, "what to do is a list, and a verb with a value stands in braces", "write do: [{"+strings.Trim(quote(val), `"`)+"}]")
+	case hasKey && slices.Contains([]string{"when", "unless", "mail", "expect", "clients_see", "every_copy"}, key) && keyedValue.MatchString(val):
+		d.report(codeColonInText, line, col, 1, fmt.Sprintf("%s and what belongs to it cannot stand in one line like this", quote(key)), "write "+key+": {"+strings.Trim(quote(val), `"`)+"}; or "+strings.Trim(quote(val), `"`)+" in a line of its own below, two spaces further in")
 	case hasKey && !strings.HasPrefix(val, "[") && !strings.HasPrefix(val, "{") && strings.Contains(val, ": "):
 		d.report(codeColonInText, line, col, 1, fmt.Sprintf("the text after %s holds a colon", quote(key)), "put the whole text in quotes")
 	case !strings.Contains(trimmed, ":") && !strings.HasPrefix(strings.TrimSpace(text), "-"):
@@ -311,6 +322,20 @@ func (d *document) syntax(err error) {
 	default:
 		d.report(codeDoesNotFit, line, col, 1, "this line does not fit the lines above it", "begin it at the same column as the lines it belongs with, and check the line before")
 	}
+}
+
+// keyedValue is a key and its value where a value stands.
+var keyedValue = regexp.MustCompile(`^[a-z_]+: \S`)
+
+// firstAt returns the word at that place of a line if it begins with a sign that no bare text may
+// begin with.
+func firstAt(text string, col int) string {
+	rs := []rune(text)
+	if col < 2 || col > len(rs) || !strings.ContainsRune("@`%*&!", rs[col-1]) || !strings.ContainsRune(" [{,", rs[col-2]) {
+		return ""
+	}
+	word, _, _ := strings.Cut(string(rs[col-1:]), " ")
+	return strings.TrimRight(word, ",]}")
 }
 
 // glued are a key and its value without the space between, and a dash without one.

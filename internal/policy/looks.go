@@ -74,16 +74,15 @@ func readAttachment(r *ruleReader, v value) (filter.Condition, bool) {
 }
 
 func readContains(r *ruleReader, v value) (filter.Condition, bool) {
-	w, ok := v.word("contains", "link", "join_link", "reused_join_link", "personal_contact", "kisses", "password", "remote_image")
-	switch {
-	case !ok:
-		return nil, false
-	case w == "link", w == "kisses", w == "remote_image":
-		return filter.Contains{What: w}, true
-	case w == "personal_contact":
+	switch v.n.Value {
+	case "join_link", "reused_join_link", "password":
+		return notYet(v, v.n.Value)
+	}
+	w, ok := v.word("contains", "link", "personal_contact", "kisses", "remote_image")
+	if ok && w == "personal_contact" {
 		return r.l.personalContact(), true
 	}
-	return notYet(v, w)
+	return filter.Contains{What: w}, ok
 }
 
 // personalContact knows what is the practice's own: its phone, its domains, the addresses that

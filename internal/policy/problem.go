@@ -140,7 +140,7 @@ func synonym(s string) string {
 		return "do"
 	case "if", "conditions":
 		return "when"
-	case "except", "but_not":
+	case "except", "but_not", "not", "if_not":
 		return "unless"
 	case "reason", "why":
 		return "because"

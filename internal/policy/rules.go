@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -139,7 +140,11 @@ func (r *ruleReader) checkTellSender(at, do value) {
 // conditions reads the keys of when, of unless, or of one entry of any and all.
 func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 	if v.n.Kind != yaml.MappingNode {
-		v.report(codeConditionForm, "%s must be conditions", "write it as {to: client}, or one condition a line", what)
+		fix := "write it as {to: client}, or one condition a line"
+		if v.n.Kind == yaml.ScalarNode && strings.Contains(v.n.Value, ": ") {
+			fix = "take the quotes away, and write braces: {" + strings.ReplaceAll(quote(v.n.Value), `"`, "") + "}"
+		}
+		v.report(codeConditionForm, "%s must be conditions", fix, what)
 		return nil
 	}
 	if len(v.n.Content) == 0 {
@@ -154,6 +159,10 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 	var out []filter.Condition
 	for key, val := range v.pairs(what) {
 		i := slices.Index(known, key.n.Value)
+		if before, after, glued := strings.Cut(key.n.Value, ":"); glued && slices.Contains(known, before) {
+			key.report(codeSpaceMissing, "there is no space after the colon", "write a space after the colon: "+before+": "+strings.Trim(quote(strings.TrimSpace(after)), `"`))
+			continue
+		}
 		if i < 0 {
 			fix := didYouMean(key.n.Value, known)
 			if fix == "" {
@@ -161,6 +170,9 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 			}
 			if _, isVerb := findVerb(key.n.Value); isVerb {
 				fix = "this word says what to do: write it under do"
+			}
+			if n := key.n.Value; n == "not" || strings.HasPrefix(n, "not_") || n == "unless" || n == "except" {
+				fix = "write what is excepted beside when, under unless: {sender: sam}"
 			}
 			key.report(codeCondition, "unknown condition %s", fix, quote(key.n.Value))
 			continue
@@ -187,6 +199,9 @@ func (r *ruleReader) conditions(what string, v value) []filter.Condition {
 }
 
 func readTo(_ *ruleReader, v value) (filter.Condition, bool) {
+	if v.namesOne("to") {
+		return nil, false
+	}
 	w, ok := v.word("to", "client", "colleague", "unknown", "anyone")
 	return filter.To{Class: w}, ok
 }
@@ -197,17 +212,33 @@ func readClientsMoreThan(_ *ruleReader, v value) (filter.Condition, bool) {
 }
 
 func readRecipient(r *ruleReader, v value) (filter.Condition, bool) {
-	w, ok := v.word("recipient", "not_listed", "looks_like_client", "first_time", "former_client")
-	switch {
+	switch v.n.Value {
+	case "looks_like_client", "first_time":
+		return notYet(v, v.n.Value)
+	}
+	if v.namesOne("recipient") {
+		return nil, false
+	}
+	switch w, ok := v.word("recipient", "not_listed", "former_client"); {
 	case !ok:
 		return nil, false
 	case w == "not_listed":
 		return filter.NotListed{}, true
-	case w == "former_client":
-		return filter.FormerClient{Side: r.side}, true
 	}
-	return notYet(v, w)
+	return filter.FormerClient{Side: r.side}, true
 }
+
+// namesOne reports a single client or mailbox in a rule: rules are about what people have in common.
+func (v value) namesOne(what string) bool {
+	if v.n.Kind != yaml.ScalarNode || !strings.Contains(v.n.Value, "@") && !codeLike.MatchString(v.n.Value) {
+		return false
+	}
+	v.report(codeUnknownWord, "unknown word %s for %s: no rule is about one client or one mailbox", "say what they have in common, such as {client_younger_than: 18}; who is certainly no client belongs into not_clients of clients.yaml", quote(v.n.Value), what)
+	return true
+}
+
+// codeLike is what the codes of clients look like.
+var codeLike = regexp.MustCompile(`^[A-Za-z]{1,4}-?[0-9]+$`)
 
 // notYet reports a word that the language has and this version cannot check.
 func notYet(v value, word string) (filter.Condition, bool) {
@@ -216,6 +247,10 @@ func notYet(v value, word string) (filter.Condition, bool) {
 }
 
 func readSubjectStarts(_ *ruleReader, v value) (filter.Condition, bool) {
+	if v.n.Kind == yaml.SequenceNode && len(v.n.Content) == 1 && v.n.Content[0].Kind == yaml.ScalarNode {
+		v.report(codeNotSingle, "subject_starts must be a single value, and brackets make a list", "a text with brackets needs quotes: \"["+strings.Trim(quote(v.n.Content[0].Value), `"`)+"]\"")
+		return nil, false
+	}
 	s, ok := v.text("subject_starts")
 	if p := filter.ParseSubject(s); ok && p.Reply {
 		instead := "take this condition out: a rule cannot tell answers from other mail"

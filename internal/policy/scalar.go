@@ -260,6 +260,11 @@ func (v value) address(what string) (mail.Address, bool) {
 	return a, true
 }
 
+// plainDomain says how to write a domain without the signs that people put in front of it.
+func plainDomain(bare string) string {
+	return "write a domain without @ and *: " + strings.Trim(quote(bare), `"`) + "; it stands for itself, so name those below it as well"
+}
+
 // domain reads the part of an address after the @.
 func (v value) domain(what string) (string, bool) {
 	s, ok := v.text(what)
@@ -268,7 +273,11 @@ func (v value) domain(what string) (string, bool) {
 	}
 	a, err := mail.ParseAddress("x@" + s)
 	if err != nil {
-		v.report(codeDomain, "%s is not a domain", "write the part after the @ of an address: willowhouse.example", what)
+		fix := "write the part after the @ of an address: willowhouse.example"
+		if bare := strings.TrimLeft(s, "@*."); bare != s && bare != "" {
+			fix = plainDomain(bare)
+		}
+		v.report(codeDomain, "%s is not a domain", fix, what)
 		return "", false
 	}
 	return a.Domain, true

@@ -95,7 +95,14 @@ func (d *document) foundClientData(line, col int, hit string, inTests bool) {
 		d.report(codeRealInTest, line, col, width, quote(hit)+" could be somebody's real "+what+", and tests are only for invented people", fix)
 		return
 	}
-	d.report(codeClientData, line, col, width, quote(hit)+" looks like a client's "+what+"; policy files hold rules only", "put it in the register and use its code here")
+	fix := "put it in the register; where it must be said who is meant, a comment can give the code"
+	if d.name == fileMail {
+		fix = "take it out: rules name colleagues by id (sender: maya) and clients not at all; a comment can give a client's code"
+	}
+	if d.name == fileTemplates && what == "number" {
+		fix = "the practice's own number is ((phone)), which stands in contacts of organisation.yaml"
+	}
+	d.report(codeClientData, line, col, width, quote(hit)+" looks like a client's "+what+"; policy files hold rules only", fix)
 }
 
 // clientData returns what looks like an address or a phone number in a text.

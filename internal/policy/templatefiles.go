@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -203,10 +204,15 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 		}},
 		field{"free", true, func(v value) { c.Free, _ = v.yesNo("free") }},
 		field{"for", true, func(v value) {
-			s, ok := v.text("for")
+			s, ok := v.scalar("for")
 			age, under := strings.CutPrefix(s, "under_")
 			if ok && s != "all" && (!under || len(age) == 0 || len(age) > 2 || strings.Trim(age, "0123456789") != "" || age[0] == '0') {
-				v.report(codeCrisisLine, "for must say whom the line is for", "write all, or an age such as under_19")
+				fix := "write all, or an age such as under_19"
+				if m := agesLike.FindStringSubmatch(s); m != nil {
+					to, _ := strconv.Atoi(m[1])
+					fix = fmt.Sprintf("only an upper age can be said: write under_%d, which younger clients read as well, or all", to+1)
+				}
+				v.report(codeCrisisLine, "for must say whom the line is for", fix)
 			}
 			c.For = s
 		}},
@@ -236,6 +242,9 @@ func (l *loader) crisisLine(country string, v value) templates.CrisisLine {
 	}
 	return c
 }
+
+// agesLike is how people write from which age to which.
+var agesLike = regexp.MustCompile(`^[0-9]{1,2} *(?:-|–|to) *([0-9]{1,2})$`)
 
 // language reads the code of a language, such as cy.
 func (v value) language(what string) (string, bool) {
