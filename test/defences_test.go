@@ -136,6 +136,8 @@ func defences() []defence {
 			`if h != "" && strings.Contains(id, strings.ToLower(h)) {`, `if h == "" && strings.Contains(id, strings.ToLower(h)) {`)}},
 		{Name: "the Date in the practice's zone", Channels: []string{"Date zone"}, Nobody: "a time zone is nobody's identity", Breaks: []overlay.Break{change(renderGo,
 			`	return d.In(c.snap.Location())`, `	return d`)}},
+		{Name: "what is fetched from the web is taken out", Channels: []string{"HTML: remote image", "HTML: web font"}, Breaks: []overlay.Break{change(renderGo,
+			`	_, d.NoRemote = v.Has(filter.EditRemoteContent)`, `	d.NoRemote = v.Whole && len(v.Edits) < 0`)}},
 		{Name: "the leak check", Check: true, Breaks: []overlay.Break{change("internal/filter/leak.go",
 			`	if in.Variant == nil || in.Variant.Show == ShowPractice {`, `	if in.Variant != nil || in.Variant.Show == ShowPractice {`)}},
 	}
