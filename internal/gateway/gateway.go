@@ -68,6 +68,7 @@ type Gateway struct {
 	memory int64
 	work   *semaphore.Weighted // bounds the memory of all messages in work (I27, F25)
 	text   *semaphore.Weighted // and that of their texts, once they are parsed
+	locks  *semaphore.Weighted // and that of locking, which needs files whole
 
 	without withoutLines
 	tally   tally
@@ -103,7 +104,7 @@ func New(c Config) (*Gateway, error) {
 	if g.memory <= 0 {
 		g.memory = 256 << 20
 	}
-	g.work, g.text = semaphore.NewWeighted(g.memory/2), semaphore.NewWeighted(g.memory/2)
+	g.work, g.text, g.locks = semaphore.NewWeighted(g.memory/2), semaphore.NewWeighted(g.memory/2), semaphore.NewWeighted(g.memory/2)
 	g.SetPolicy(c.Policy)
 	return g, nil
 }

@@ -34,6 +34,11 @@ func (c copyOf) inside() copyOf {
 // copy, then the lock and what stands outside, which is searched again. What cannot be locked is
 // a finding that holds: no way leads from here to a copy in clear.
 func (g *Gateway) lockedCopy(ctx context.Context, d *decided, i int, watch *filter.Watch, spool func() *store.Spool, s *store.Spool) ([]filter.Finding, error) {
+	done, err := take(ctx, g.locks, min(shareOfLock*d.mail.Size, g.memory/2))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	c := d.copyOf(i)
 	inner := spool()
 	defer inner.Close()
@@ -62,6 +67,10 @@ func (g *Gateway) lockedCopy(ctx context.Context, d *decided, i int, watch *filt
 	more, err := d.searched(i, final, watch)
 	return append(leaks, more...), err
 }
+
+// shareOfLock is how many bytes of memory locking takes for a byte of mail: PDF is the worst, and
+// was measured (docs/performance.md).
+const shareOfLock = 10
 
 // cannotLock holds a copy that could not be locked, and says why as far as a person can do
 // something about it.
@@ -150,17 +159,24 @@ func (l *locker) lock(ctx context.Context) error {
 func (l *locker) read(p *mail.Part, letter *encrypt.Letter, attached *[]*mail.Part) error {
 	switch {
 	case p.MediaType == "multipart/alternative":
+		found := len(p.Parts) == 0
 		for i := len(p.Parts) - 1; i >= 0; i-- {
 			var one encrypt.Letter
 			var files []*mail.Part
-			if err := l.read(p.Parts[i], &one, &files); err != nil || len(one.Blocks) == 0 {
-				continue
+			err := l.read(p.Parts[i], &one, &files)
+			switch text := err != nil || len(one.Blocks) > 0; {
+			case err == nil && text && !found:
+				found = true
+				letter.Blocks = append(letter.Blocks, one.Blocks...)
+			case text:
+				continue // says the same in a poorer form, or cannot be read
 			}
-			letter.Blocks = append(letter.Blocks, one.Blocks...)
-			*attached = append(*attached, files...)
-			return nil
+			*attached = append(*attached, files...) // also of a form that is no text: an invitation
 		}
-		return errors.New("no form of the text can be read")
+		if !found {
+			return errors.New("no form of the text can be read")
+		}
+		return nil
 	case p.IsMultipart():
 		for _, c := range p.Parts {
 			if err := l.read(c, letter, attached); err != nil {
@@ -240,7 +256,7 @@ func (l *locker) letter(letter encrypt.Letter) error {
 func (l *locker) file(p *mail.Part, number int) error {
 	name := p.Filename
 	if name == "" {
-		name = "file-" + strconv.Itoa(number) + ".bin"
+		name = "file-" + strconv.Itoa(number) + map[bool]string{true: ".eml", false: ".bin"}[strings.HasPrefix(p.MediaType, "message/")]
 	}
 	as := format{}
 	switch ext := name[strings.LastIndexByte(name, '.')+1:]; {

@@ -165,6 +165,30 @@ func TestLocked(t *testing.T) {
 	}
 }
 
+// TestNothingIsLostBehindALock: an invitation beside the text, a mail inside the mail.
+func TestNothingIsLostBehindALock(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.addLocked("locked_pdf", agreedWords)
+	e := b.envelope(eve)
+	msg := strings.Replace(secret, "--c--\r\n", "--c\r\nContent-Type: text/calendar; charset=utf-8; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\nSUMMARY:canaryinvite\r\nEND:VCALENDAR\r\n--c--\r\n"+
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@example.org\r\nSubject: canarymail\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\ncanaryinner\r\n", 1)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(msg))
+	if err != nil || !strings.HasPrefix(r.Text, "queued as ") {
+		t.Fatal(r, err, b.lastReason(e.ID))
+	}
+	m := b.copies(e.ID)[eve.String()]
+	var all strings.Builder
+	for _, file := range inside(t, m, agreedWords) {
+		all.Write(file)
+	}
+	for _, w := range []string{"canaryinvite", "canarymail", "canaryinner", "canaryfile"} {
+		if !strings.Contains(all.String(), w) || strings.Contains(raw(t, m), w) {
+			t.Errorf("%s is not behind the lock, or in front of it", w)
+		}
+	}
+}
+
 // TestWithoutWordsIsHeld: what cannot be locked is held, the sender is told what is missing, and
 // once words are agreed it leaves locked.
 func TestWithoutWordsIsHeld(t *testing.T) {

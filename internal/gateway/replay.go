@@ -216,7 +216,7 @@ func (g *Gateway) replayHeld(ctx context.Context, snap *policy.Snapshot, id mail
 	env := then.account.Envelope
 	env.ID = id
 	other := &Gateway{store: g.store, facts: recalled{then.account.Facts, g.store}, hostname: g.hostname, limits: g.limits,
-		now: g.now, entropy: g.entropy, log: g.log, memory: g.memory, work: g.work, text: g.text}
+		now: g.now, entropy: g.entropy, log: g.log, memory: g.memory, work: g.work, text: g.text, locks: g.locks}
 	other.policy.Store(snap)
 	d, err := other.decide(ctx, question{snap: snap, env: &env, mail: m, spool: store.NewMemorySpool})
 	if err != nil {
