@@ -486,7 +486,7 @@ func TestHostileYAMLIsCheap(t *testing.T) {
 		if s, err := Load(m); err == nil || s != nil {
 			t.Errorf("%s was accepted", name)
 		}
-		if d := time.Since(start); d > 3*time.Second { // 100 ms alone; tests run beside each other
+		if d := time.Since(start); d > 30*time.Second { // 100 ms alone; what grows without bound takes minutes, however busy the machine is
 			t.Errorf("%s took %v", name, d)
 		}
 	}
