@@ -145,4 +145,6 @@ const (
 	codeAddsNothing Code = "P176" // another rule does it all
 	codeNobodyMay   Code = "P177"
 	codeAboutUnsaid Code = "P180" // holds mail by its words, and does not say whether danger goes first
+	codeListUnused  Code = "P181" // a word list that no rule uses
+	codeManyPhrases Code = "P182" // several phrases in one line of a word list
 )

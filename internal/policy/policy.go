@@ -143,6 +143,7 @@ func (l *loader) load() (*Snapshot, error) {
 	}
 	l.crossCheck()
 	if len(l.problems) == 0 {
+		l.unusedLists()
 		l.checkSense() // of rules that are not what is meant, nothing can be said
 	}
 	l.loadTests()
@@ -182,12 +183,24 @@ func (l *loader) directory() {
 func (l *loader) openMandatory(name string) (*document, bool) {
 	if _, err := fs.Stat(l.fsys, name); err != nil && fixOpen(err) == fixOpen(fs.ErrNotExist) {
 		l.problems = append(l.problems, Problem{Code: codeFileMissing, File: name, Text: "this file is missing, which would remove all protection that it gives",
-			Fix: "restore it from a copy, or take the shipped one as a start"})
+			Fix: l.otherName(name)})
 		return nil, false
 	}
 	d, ok := l.open(name)
 	l.docs = append(l.docs, d)
 	return d, ok
+}
+
+// otherName says what to do about a missing file: file managers that hide the end of a name save
+// mail.yaml.txt, and show mail.yaml.
+func (l *loader) otherName(name string) string {
+	entries, err := fs.ReadDir(l.fsys, ".")
+	for _, e := range entries {
+		if low := strings.ToLower(e.Name()); err == nil && !e.IsDir() && (low == name || strings.HasPrefix(low, name+".") && !strings.HasSuffix(low, "~")) {
+			return "there is " + quote(e.Name()) + " here: if it is this file, call it " + name + " (file managers often hide the end of a name)"
+		}
+	}
+	return "restore it from a copy, or take the shipped one as a start"
 }
 
 // unclear says that something in that file has lost its name: what others call so may be there.
@@ -400,7 +413,7 @@ func (s *Snapshot) RuleName(id string) string {
 // helplines that nobody has checked for 180 days.
 func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 	out := slices.Clone(s.Warnings)
-	var due []Problem
+	var due, coming []Problem
 	never := 0
 	for _, h := range s.helplines {
 		p := h.problem
@@ -410,6 +423,9 @@ func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 			never++
 		case h.checked.After(now):
 			p.Text += " was checked on a day that has not come yet"
+			p.Fix = "write the day on which somebody last rang it or looked at its source, or never"
+			coming = append(coming, p)
+			continue
 		case now.Sub(h.checked) > 180*24*time.Hour:
 			p.Text += " was last checked more than 180 days ago"
 		default:
@@ -423,7 +439,7 @@ func (s *Snapshot) WarningsAt(now time.Time) []Problem {
 		p.Fix = "ring each of them or look at its source, then write that day as its checked_on"
 		due = []Problem{p}
 	}
-	out = append(out, due...)
+	out = append(append(out, due...), coming...)
 	Problems(out).sort()
 	return out
 }

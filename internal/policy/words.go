@@ -79,11 +79,23 @@ func (l *loader) wordFile(name, list string) {
 			w.bad = true
 			return
 		default:
+			if strings.ContainsAny(phrase, ",;|") {
+				d.warn(codeManyPhrases, i+1, 1, n, "this line is one phrase, which a mail must hold as a whole", "write each phrase in a line of its own")
+			}
 			first[fold] = i + 1
 			w.phrases = append(w.phrases, phrase)
 			continue
 		}
 		w.bad = w.bad || first[fold] == 0
+	}
+}
+
+// unusedLists warns of lists that no rule uses: what stands in them is not looked for.
+func (l *loader) unusedLists() {
+	for name, w := range l.words {
+		if w.list == nil && !w.bad {
+			w.d.warn(codeListUnused, 0, 0, 0, "no rule uses this word list, so nothing in it is noticed", "name it in a rule, as mentions: ["+name+"], or delete it")
+		}
 	}
 }
 
