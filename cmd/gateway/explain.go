@@ -23,7 +23,7 @@ type explainCmd struct {
 	Consents string   `help:"Consents, as in the register's CSV." placeholder:"CSV"`
 	Sender   string   `required:"" help:"Who sends: an id of people.yaml." placeholder:"ID"`
 	To       []string `help:"A recipient, by address or by client code; may be repeated. Without it the header's To, Cc and Bcc." placeholder:"ADDRESS" sep:"none"`
-	At       string   `help:"The moment of sending, for example 2026-11-22T10:00:00Z. Without it now." placeholder:"TIME"`
+	At       string   `help:"The moment of sending, for example \"2026-11-22 22:00\" in the practice's own time, or 2026-11-22T22:00:00Z. Without it now." placeholder:"TIME"`
 	Out      string   `help:"Write the messages that would leave into this directory: 1.eml, 2.eml, ..." placeholder:"DIR"`
 	Released bool     `help:"Render as if every hold had been released."`
 	File     string   `arg:"" help:"The message, or - for standard input."`
@@ -49,8 +49,8 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 	}
 	at := time.Now()
 	if x.At != "" {
-		if at, err = time.Parse(time.RFC3339, x.At); err != nil {
-			return &usageError{fmt.Sprintf("--at %q is not a moment; write it as 2026-11-22T10:00:00Z", x.At)}
+		if at, err = moment("--at", x.At, at, snap); err != nil {
+			return err
 		}
 	}
 	clients, words, err := x.register(p, snap, at)
@@ -89,6 +89,9 @@ func (x explainCmd) Run(ctx context.Context, p *program) (err error) {
 	defer account.Close()
 	if err := writeCopies(x.Out, account); err != nil {
 		return err
+	}
+	if x.Clients == "" && !p.json && account.Outcome == "hold" {
+		p.say("hint: without --clients nobody is known as a client, and mail to unknown people is held; with --clients clients.csv it is decided as the service does")
 	}
 	return p.emit(account, func(w io.Writer) { printAccount(w, account) })
 }

@@ -16,13 +16,13 @@ import (
 type fmtCmd struct {
 	Policies string `help:"Directory of the policy files." placeholder:"DIR"`
 	Check    bool   `help:"Change nothing; the answer is no when a file is not laid out."`
-	Diff     bool   `help:"Show the lines that change."`
+	Diff     bool   `help:"Show the lines that would change; change nothing."`
 	dryRun
 }
 
 // Help is shown under --help.
 func (fmtCmd) Help() string {
-	return "Puts policy files and word lists into one layout: spaces, quotes, the order of the keys of a rule, a blank line between rules. Every comment stays, and what the files say stays the same: that is checked before anything is written. A file with a problem is left as it is.\n\nExamples:\n  gateway fmt --policies policies\n  gateway fmt --check --diff"
+	return "Puts policy files and word lists into one layout: spaces, quotes, the order of the keys of a rule, a blank line between rules. Every comment stays, and what the files say stays the same: that is checked before anything is written. A file with a problem is left as it is.\n\nExamples:\n  gateway fmt --policies policies\n  gateway fmt --diff"
 }
 
 // Run lays the files out.
@@ -49,7 +49,7 @@ func (k fmtCmd) Run(p *program) error {
 		Changed  []string         `json:"changed"`
 		Diff     string           `json:"diff,omitempty"`
 		Problems []policy.Problem `json:"problems"`
-	}{OK: len(found) == 0, DryRun: k.Check || k.DryRun, Changed: []string{}, Problems: []policy.Problem{}}
+	}{OK: len(found) == 0, DryRun: k.Check || k.Diff || k.DryRun, Changed: []string{}, Problems: []policy.Problem{}}
 	for _, b := range found.In(dir) {
 		v.Problems = append(v.Problems, b)
 		if !p.json {

@@ -68,7 +68,7 @@ func moment(flag, text string, otherwise time.Time, snap *policy.Snapshot) (time
 			return t, nil
 		}
 	}
-	return time.Time{}, &usageError{fmt.Sprintf("%s %q is not a day; write it as 2026-10-01, or as 2026-10-01T09:00:00Z", flag, text)}
+	return time.Time{}, &usageError{fmt.Sprintf("%s %q is not a day or a moment; write it as 2026-10-01, as \"2026-10-01 09:00\" in the practice's own time, or as 2026-10-01T09:00:00Z", flag, text)}
 }
 
 // printReplay is the replay for people.

@@ -194,7 +194,7 @@ func (c *testCase) rules() []string {
 func (c *testCase) compare() error {
 	x, p := c.test.Expect, &c.asked.plan
 	if got := outcomeOf(p.Outcome); x.Outcome != "" && got != x.Outcome {
-		c.fail("expected outcome: %s, got %s%s", x.Outcome, got, c.because())
+		c.fail("expected outcome: %s, got %s%s%s", x.Outcome, got, c.because(), c.observed(x.Outcome))
 	}
 	copies := c.copies()
 	if x.Copies != nil && *x.Copies != len(copies) {
@@ -278,6 +278,21 @@ func (c *testCase) because() string {
 		return ""
 	}
 	return fmt.Sprintf(" (%s: %s)", f.Rule, f.Reason)
+}
+
+// observed names the rules that would have given that outcome and only observe.
+func (c *testCase) observed(outcome string) string {
+	want := map[string]filter.Action{"hold": filter.Hold, "refuse": filter.Refuse}[outcome]
+	var out []string
+	for _, f := range c.asked.plan.Findings {
+		if f.Observed && want != 0 && (f.Action == want || want == filter.Hold && f.Action == filter.Lock) && !slices.Contains(out, f.Rule) {
+			out = append(out, f.Rule)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s would have, but only observes (mode: observe)", strings.Join(out, ", "))
 }
 
 func (c *testCase) didNotApply(rules []string) string {

@@ -231,6 +231,11 @@ tests:
     mail: {from: maya, to: [accounts@landlord.example, sam], subject: Ben Brook, body: "BROOK, Ben rang from 07700 900102", html: "<p>Ben <b>Brook</b></p>"}
     expect: {outcome: send, copies: 2, every_copy: {subject: C-2, has: [C-2], lacks: [Brook, "900102"]}, rules: [codes]}
 `)}
+	for name := range files { // no rule uses these lists
+		if strings.HasPrefix(name, "words/") {
+			delete(files, name)
+		}
+	}
 	snap, err := policy.Load(files)
 	if err != nil {
 		t.Fatal(err)
