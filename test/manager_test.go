@@ -56,6 +56,10 @@ func (v *service) edit(b docBlock) {
 	words := strings.Fields(b.label)
 	name := filepath.Join(v.dir, "policies", words[2])
 	file, err := os.ReadFile(name)
+	if os.IsNotExist(err) && words[1] == "add" && len(words) == 3 { // a new file
+		must(v.t, os.WriteFile(name, []byte(b.text), 0o600))
+		return
+	}
 	must(v.t, err)
 	lines := strings.SplitAfter(strings.TrimRight(string(file), "\n")+"\n", "\n")
 	lines = lines[:len(lines)-1]
@@ -162,6 +166,8 @@ func edits() map[string]struct {
 			before: outcome{held: true}, after: outcome{has: []string{"Subject: Rooms", "From: Maya Okafor <" + maya + ">"}}, weaker: "mail to an address at birch.example: hold → send"},
 		"How do I have another word noticed?": {mail: letter(anna, "Tuesday", "Was it loud on Beech Ward?"),
 			before: outcome{has: []string{"Beech Ward"}}, after: outcome{held: true}},
+		"How do I make a word list of my own?": {mail: letter(anna, "Tuesday", "The river group meets at ten."),
+			before: outcome{has: []string{"river group"}}, after: outcome{held: true}},
 		"How do I keep mail for the morning?": {mail: letter(anna, "Tuesday", strings.Repeat("See you on Tuesday. ", 6)), before: outcome{has: []string{"See you on Tuesday."}},
 			check: func(t *testing.T, v *service, shell func(string) (string, error)) {
 				for at, want := range map[string]string{"2026-03-04T22:00:00Z": "hold", "2026-03-04T10:00:00Z": "send", "2026-12-25T10:00:00Z": "hold"} {

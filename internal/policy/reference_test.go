@@ -13,6 +13,8 @@ import (
 	"testing/fstest"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/plaincover/plaincover/internal/templates"
 )
 
 // The reference in docs/policy.md is written by the code: UPDATE=1 go test -run Reference ./internal/policy
@@ -50,7 +52,7 @@ func referenceSections(t *testing.T) map[string]string {
 	all := schemas()
 	out := map[string]string{
 		"conditions": conditionTable(), "verbs": verbTable(), "rule": keyTable(all["mail"].Properties["rules"].Items, ""),
-		"permissions": permissionTable(),
+		"permissions": permissionTable(), "texts": textTable(),
 	}
 	for name, s := range all {
 		if name == "mail" {
@@ -105,6 +107,20 @@ func permissionTable() string {
 	b.WriteString("| word of `may` | who has it |\n|---|---|\n")
 	for _, p := range Permissions() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", p, permissionMeans(p))
+	}
+	return b.String()
+}
+
+// textTable has the texts that tell_sender can name.
+func textTable() string {
+	var b strings.Builder
+	b.WriteString("| text | for a rule that | what the sender reads |\n|---|---|---|\n")
+	for _, id := range textIDs() {
+		does := "holds"
+		if kind, _ := textKind(id); kind == templates.KindRefused {
+			does = "refuses"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", id, does, templates.Wording(id))
 	}
 	return b.String()
 }

@@ -113,6 +113,15 @@ func Text(id string, v Values) (string, error) {
 	return ascii(s), err
 }
 
+// Wording returns a text as a notice has it, with its placeholders as they stand.
+func Wording(id string) string {
+	w := wordings()[id]
+	if w.notice == "" {
+		return w.text
+	}
+	return w.notice
+}
+
 // NoticeText returns the text for a notice, without the words that a reply may begin with.
 func NoticeText(id string, v Values) (string, error) {
 	w, ok := wordings()[id]
