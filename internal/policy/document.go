@@ -697,7 +697,11 @@ func (v value) keysTwice() int {
 // list returns the entries of a list.
 func (v value) list(what string) []value {
 	if v.n.Kind != yaml.SequenceNode {
-		v.report(codeNotList, "%s must be a list", "write it in square brackets: [one, two]", what)
+		example := "one, two"
+		if v.plain() && nameForm.MatchString(v.n.Value) {
+			example = strings.Trim(quote(v.n.Value), `"`)
+		}
+		v.report(codeNotList, "%s must be a list", "write it in square brackets: ["+example+"]", what)
 		return nil
 	}
 	out := make([]value, 0, len(v.n.Content))

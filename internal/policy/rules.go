@@ -202,6 +202,10 @@ func readTo(_ *ruleReader, v value) (filter.Condition, bool) {
 	if v.namesOne("to") {
 		return nil, false
 	}
+	if v.n.Kind == yaml.SequenceNode && len(v.n.Content) > 1 {
+		v.report(codeNotSingle, "to must be a single value", "for one or the other write any: [{to: client}, {to: colleague}]")
+		return nil, false
+	}
 	w, ok := v.word("to", "client", "colleague", "unknown", "anyone")
 	return filter.To{Class: w}, ok
 }
