@@ -85,6 +85,10 @@ func TestReloadsAtOnceReadTheirOwnAnswers(t *testing.T) {
 	}
 	var rows []auditRow
 	unmarshal(t, v.command("audit", "export", "--json", "--kind", "policy_asked,policy_taken,policy_kept"), &rows)
+	if len(rows) == 0 || rows[0].Kind != "policy_taken" || rows[0].Actor != "gateway" {
+		t.Fatalf("the start took no policies: %+v", rows)
+	}
+	rows = rows[1:]
 	open := map[string]bool{}
 	for _, r := range rows {
 		if ask := r.Data["ask"]; r.Kind == "policy_asked" {
@@ -172,7 +176,7 @@ func TestReloadTakesWhatIsRightAndKeepsTheRest(t *testing.T) {
 	v.command("audit", "verify")
 	var rows []auditRow
 	unmarshal(t, v.command("audit", "export", "--json", "--since", "2026-01-01", "--kind", "policy_taken"), &rows)
-	if len(rows) != 2 || rows[0].Actor != "sam" || !strings.Contains(rows[0].Data["weaker"], weaker) || rows[0].Data["policy"] != now || rows[1].Actor != "operator" {
+	if len(rows) != 3 || rows[0].Actor != "gateway" || rows[1].Actor != "sam" || !strings.Contains(rows[1].Data["weaker"], weaker) || rows[1].Data["policy"] != now || rows[2].Actor != "operator" {
 		t.Errorf("the audit says of policies that were taken:\n%+v", rows)
 	}
 	if text := string(v.command("audit", "export", "--kind", "policy_kept")); !strings.Contains(text, "weaker: "+weaker+"\n") || strings.Contains(text, "policy_taken") {

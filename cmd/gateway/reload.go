@@ -33,7 +33,7 @@ func (reloadCmd) Help() string {
 		"SIGHUP to the service does the same, and never takes what is weaker.\n\nExamples:\n  gateway reload\n  gateway reload --weaker --as sam"
 }
 
-// The audit rows of a reload: the command asks, the service answers.
+// The audit rows of a reload: the command asks, the service answers. A start asks itself.
 const (
 	policyAsked = "policy_asked"
 	policyTaken = "policy_taken"
@@ -239,8 +239,8 @@ func (s *service) reload(ctx context.Context, asks []store.Row) {
 	}
 }
 
-// answer says to one question what comes of it.
-func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapshot, changes []policy.Difference, broken error) {
+// answer says to one question what comes of it; the error is why the old policies stay.
+func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapshot, changes []policy.Difference, broken error) error {
 	old := s.gateway.Policy()
 	event := store.Event{Kind: policyTaken, Actor: ask.Actor, Data: map[string]string{"before": old.ID, "policy": old.ID}}
 	if ask.Kind != "" {
@@ -269,17 +269,33 @@ func (s *service) answer(ctx context.Context, ask store.Row, next *policy.Snapsh
 		if err := s.store.Record(ctx, "", event); err != nil {
 			s.log.Error("record reload", "err", err.Error())
 		}
-		return
+		return why
 	}
 	event.Data["policy"], event.Data["changes"] = next.ID, strconv.Itoa(len(changes))
-	if err := s.store.Record(ctx, "", event); err != nil {
+	var err error
+	if next.ID == old.ID {
+		err = s.store.Record(ctx, "", event)
+	} else {
+		err = s.take(ctx, next, event)
+	}
+	if err != nil {
 		s.log.Error("policies kept, because the change cannot be recorded", "policy", old.ID, "err", err.Error())
 		s.gateway.Reloaded(gateway.Reload{Why: "database"})
-		return
+		return err
 	}
 	s.gateway.SetPolicy(next)
 	s.gateway.Reloaded(gateway.Reload{Taken: true, Changes: len(changes), Weaker: len(weaker)})
 	s.log.Info("policies taken", "policy", next.ID, "before", old.ID, "changes", len(changes), "weaker", len(weaker))
+	return nil
+}
+
+// take records that policies come into force, and keeps their files for the next start.
+func (s *service) take(ctx context.Context, next *policy.Snapshot, event store.Event) error {
+	archive, err := next.Archive()
+	if err != nil {
+		return err
+	}
+	return s.store.TakePolicies(ctx, store.Policies{ID: next.ID, Archive: archive}, event)
 }
 
 // mayTake says why sound policies still may not come into force: they are others than were
@@ -348,15 +364,23 @@ func (s *service) candidate(ctx context.Context, old *policy.Snapshot) (next *po
 	if err := checkRegion(s.config, next); err != nil {
 		return nil, nil, &notTaken{gateway.Reload{Why: "region", Problems: 1}, "the smarthost's region is not allowed by organisation.yaml"}
 	}
-	report, err := gateway.RunTests(ctx, next)
-	if err != nil {
+	if err := pass(ctx, next); err != nil {
 		return nil, nil, err
-	}
-	if n := failures(report); n > 0 {
-		return nil, nil, &notTaken{gateway.Reload{Why: "tests", Problems: n}, fmt.Sprintf("%d of %s failed: gateway test names them", n, count(len(report.Results), "test"))}
 	}
 	changes, err = gateway.Compare(ctx, old, next)
 	return next, changes, err
+}
+
+// pass runs the policies' own tests.
+func pass(ctx context.Context, snap *policy.Snapshot) error {
+	report, err := gateway.RunTests(ctx, snap)
+	if err != nil {
+		return err
+	}
+	if n := failures(report); n > 0 {
+		return &notTaken{gateway.Reload{Why: "tests", Problems: n}, fmt.Sprintf("%d of %s failed: gateway test names them", n, count(len(report.Results), "test"))}
+	}
+	return nil
 }
 
 // shorten keeps an audit row small.

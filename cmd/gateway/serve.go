@@ -37,15 +37,12 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	snap, err := policies(c.Policies)
-	if err != nil {
-		return err
+	snap, broken := policies(c.Policies)
+	if broken == nil {
+		broken = checkRegion(c, snap)
 	}
-	if err := checkRegion(c, snap); err != nil {
-		return err
-	}
-	for _, w := range policy.Problems(snap.WarningsAt(time.Now())).In(c.Policies) {
-		p.say("warning: %s", w.Error())
+	if broken != nil && !store.Exists(c.Data) {
+		return broken // nor can there be policies from before
 	}
 	st, err := p.openStore(ctx, c, true)
 	if err != nil {
@@ -63,15 +60,25 @@ func (serveCmd) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &service{config: c, snap: snap, store: st, cert: cert, log: logger(c.Log, p.Err)}
+	s := &service{config: c, store: st, cert: cert, log: logger(c.Log, p.Err)}
 	if s.since, err = st.LastAudit(ctx); err != nil {
 		return err
 	}
 	if s.webTLS, err = webTLS(c); err != nil {
 		return err
 	}
+	compare, err := s.begin(ctx, p, snap, broken)
+	if err != nil {
+		return err
+	}
 	if err := s.assemble(smarthost); err != nil {
 		return err
+	}
+	if compare {
+		s.compare(ctx, p, broken)
+	}
+	for _, w := range policy.Problems(s.gateway.Policy().WarningsAt(time.Now())).In(c.Policies) {
+		p.say("warning: %s", w.Error())
 	}
 	if err := s.listen(ctx); err != nil {
 		return err
@@ -115,6 +122,71 @@ func (l listener) name() string {
 		return "TLS"
 	}
 	return "STARTTLS"
+}
+
+// begin chooses the policies that the service starts with: those that were taken last. What lies
+// in the files now comes into force like a reload, and compare says that this is still to be
+// done. The files themselves are chosen where they are the same, and where there is nothing to
+// compare them with: then they must be sound, and broken is why they are not.
+func (s *service) begin(ctx context.Context, p *program, files *policy.Snapshot, broken error) (compare bool, err error) {
+	taken, ok, err := s.store.TakenPolicies(ctx)
+	if err != nil {
+		return false, err
+	}
+	if ok && !taken.Damaged && broken == nil && taken.ID == files.ID {
+		s.snap = files
+		return false, nil
+	}
+	event := store.Event{Kind: policyTaken, Actor: "gateway", Data: map[string]string{}}
+	if ok {
+		if s.snap, err = unpack(taken); err == nil {
+			if err := checkRegion(s.config, s.snap); err != nil {
+				return false, fmt.Errorf("by the policies that were in force before: %w", err)
+			}
+			return true, nil
+		}
+		event.Data["before"], event.Data["why"] = taken.ID, err.Error()
+		s.log.Error("no policies to compare with", "policy", taken.ID, "why", err.Error())
+		p.say("warning: there is nothing to compare the policies with: %s", err)
+	}
+	if broken != nil {
+		return false, broken
+	}
+	err = pass(ctx, files)
+	if n, ok := errors.AsType[*notTaken](err); ok {
+		return false, &configError{problems{{Code: codeTestsFail, File: s.config.Policies, Text: n.text, Fix: "mend the policies or their tests, then start again"}}}
+	}
+	if err != nil {
+		return false, err
+	}
+	s.snap, event.Data["policy"] = files, files.ID
+	return false, s.take(ctx, files, event)
+}
+
+// unpack returns the policies that were taken last. What an older version took may be in a
+// language that is not read any more.
+func unpack(taken store.Policies) (*policy.Snapshot, error) {
+	if taken.Damaged {
+		return nil, errors.New("the copy of those that were in force before is damaged")
+	}
+	snap, err := policy.LoadArchive(taken.Archive)
+	if err != nil || snap.ID != taken.ID {
+		return nil, errors.New("this version cannot read the copy of those that were in force before")
+	}
+	return snap, nil
+}
+
+// compare brings the files into force as a reload would, or says why they stay out of force.
+func (s *service) compare(ctx context.Context, p *program, broken error) {
+	next, changes, err := s.candidate(ctx, s.gateway.Policy())
+	why := s.answer(ctx, store.Row{Actor: "gateway"}, next, changes, err)
+	if why == nil {
+		return
+	}
+	if broken != nil {
+		p.say("%s", broken)
+	}
+	p.say("the service keeps the policies that it has: %s", why)
 }
 
 // gatewayLimits are the limits of parsing, with the configured size.

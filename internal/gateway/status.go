@@ -46,8 +46,8 @@ func (t *tally) failure(err error) {
 type InForce struct {
 	Policy      string    // the snapshot's id
 	Since       time.Time // when that snapshot came into force
-	Last        *Reload   // nil: nobody has reloaded since the program started
-	Taken, Kept uint64    // reloads since the program started, by what became of them
+	Last        *Reload   // nil: nobody has reloaded since the program started, and it found the files as they were
+	Taken, Kept uint64    // reloads since the program started, by what became of them; a start with changed files is one
 }
 
 // Reload is one attempt to bring changed policies into force. It says why they were not taken

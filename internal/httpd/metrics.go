@@ -97,7 +97,7 @@ func figureTable() []figure {
 				in := f.s.cfg.Gateway.InForce()
 				return map[string]float64{"taken": float64(in.Taken), "kept": float64(in.Kept)}
 			}},
-		{"plaincover_policy_kept", "1 when the last reload was refused, and the policies before it decide.", gauge, "",
+		{"plaincover_policy_kept", "1 when the last reload or the start refused the policies in the files, and the ones before decide.", gauge, "",
 			one(func(f *figures) float64 { return bit(f.Policies == "kept") })},
 		{"plaincover_policy_since_seconds", "When the policies in force were taken, in seconds since 1970.", gauge, "",
 			one(func(f *figures) float64 { return float64(f.Since.UnixMilli()) / 1000 })},

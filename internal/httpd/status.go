@@ -23,10 +23,10 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 type readiness struct {
 	Ready    bool          `json:"ready"`
 	Database string        `json:"database"` // ok | failing
-	Policies string        `json:"policies"` // current | kept: the last reload was refused, the ones before it decide
+	Policies string        `json:"policies"` // current | kept: the last reload, or the start, refused what lies in the files; the ones before decide
 	Policy   string        `json:"policy"`   // digest of the policies that decide
 	Since    time.Time     `json:"since"`    // when they came into force
-	Reload   *reloadReport `json:"reload"`   // the last one since the program started
+	Reload   *reloadReport `json:"reload"`   // the last one since the program started, or what the start did with files that had changed
 }
 
 type reloadReport struct {

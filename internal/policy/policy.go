@@ -42,6 +42,7 @@ type Snapshot struct {
 	Tests     []Test
 	Warnings  []Problem // what is questionable at any time; see [Snapshot.WarningsAt]
 
+	files     map[string][]byte // by name, as they were read
 	loc       *time.Location
 	names     map[string]string // of rules, by id
 	written   map[string]writtenRule
@@ -278,6 +279,7 @@ func (l *loader) finish() *Snapshot {
 		h.Write(l.sources[n])
 	}
 	s.ID = "sha256:" + hex.EncodeToString(h.Sum(nil))
+	s.files = l.sources
 	for name, w := range l.words {
 		s.phrases[name] = w.phrases
 		sum := sha256.Sum256([]byte(strings.Join(w.phrases, "\n")))

@@ -106,6 +106,7 @@ type keyring struct {
 	register cipher.AEAD // seals clients, consents and SCRAM keys
 	thread   cipher.AEAD // seals the ids of threads
 	facts    cipher.AEAD // seals what is kept for asking other rules
+	policies cipher.AEAD // seals the policies that were taken last
 	lookup   []byte      // HMAC of mailboxes, numbers, Message-IDs and codes
 	password []byte      // HMAC of app passwords
 	salt     []byte      // SCRAM salts
@@ -130,7 +131,7 @@ func newKeyring(master []byte) (*keyring, error) {
 		lookup: derive("lookup"), password: derive("app-password"), salt: derive("scram-salt"),
 		audit: derive("audit-head"), check: derive("key-check"),
 	}
-	wrap, register, thread, facts := derive("message-key-wrap"), derive("register"), derive("thread"), derive("facts")
+	wrap, register, thread, facts, policies := derive("message-key-wrap"), derive("register"), derive("thread"), derive("facts"), derive("policies")
 	if failed != nil {
 		return nil, failed
 	}
@@ -145,6 +146,9 @@ func newKeyring(master []byte) (*keyring, error) {
 		return nil, err
 	}
 	if k.facts, err = newAEAD(facts); err != nil {
+		return nil, err
+	}
+	if k.policies, err = newAEAD(policies); err != nil {
 		return nil, err
 	}
 	return k, nil

@@ -391,6 +391,16 @@ func table() []mutant {
 			`if ask.Data["weaker"] == "" {`,
 			`if false {`,
 			[]string{"test.TestReloadTakesWhatIsRightAndKeepsTheRest"}},
+		{8, "a restart puts into force what a reload refused", "cmd/gateway/serve.go",
+			`	if ok {
+		if s.snap`,
+			`	if ok && false {
+		if s.snap`,
+			[]string{"test.TestARestartTakesNoMoreThanAReload"}},
+		{8, "a first start takes policies whose tests fail", "cmd/gateway/serve.go",
+			`err = pass(ctx, files)`,
+			`err = nil`,
+			[]string{"test.TestAFirstStartRunsTheTests"}},
 		{8, "monitors are not told that a reload was refused", "internal/httpd/status.go",
 			`r.Policies = "kept"`,
 			`r.Policies = "current"`,
