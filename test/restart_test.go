@@ -1,7 +1,10 @@
 package test
 
 import (
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +17,20 @@ func (v *service) again() string {
 	seen := v.stderr.Len()
 	v.start()
 	return v.stderr.String()[seen:]
+}
+
+// refuses runs a serve that should end by itself; one that does not is ended.
+func (v *service) refuses() (said string, code int) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, v.setup.program, "serve", "--config", v.config)
+	cmd.Env = append(os.Environ(), v.setup.env...)
+	out, err := cmd.CombinedOutput()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		v.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // A restart is a reload: what is broken, fails its own tests or protects less stays out of
@@ -97,7 +114,7 @@ func TestARestartTakesNoMoreThanAReload(t *testing.T) {
 	must(t, err)
 	v.editPolicy("mail.yaml", "do: [send_separately]", "do: [send_separatly]")
 	v.stop()
-	if _, said, code := v.try("serve"); code != 78 || !strings.Contains(string(said), "nothing to compare the policies with") || !strings.Contains(string(said), "did you mean") {
+	if said, code := v.refuses(); code != 78 || !strings.Contains(said, "nothing to compare the policies with") || !strings.Contains(said, "did you mean") {
 		t.Errorf("no copy and broken files: exit %d\n%s", code, said)
 	}
 	v.editPolicy("mail.yaml", "do: [send_separatly]", "do: [send_separately]")
@@ -116,7 +133,7 @@ func TestAFirstStartRunsTheTests(t *testing.T) {
 	t.Parallel()
 	v := prepare(t, setup{})
 	v.editPolicy("tests/everyday.yaml", "outcome: send", "outcome: refuse")
-	if _, said, code := v.try("serve"); code != 78 || !strings.Contains(string(said), "gateway test") || !strings.Contains(string(said), "[P179]") || strings.Contains(string(said), "listening on") {
+	if said, code := v.refuses(); code != 78 || !strings.Contains(said, "gateway test") || !strings.Contains(said, "[P179]") || strings.Contains(said, "listening on") {
 		t.Errorf("exit %d\n%s", code, said)
 	}
 	v.editPolicy("tests/everyday.yaml", "outcome: refuse", "outcome: send")
