@@ -311,7 +311,8 @@ func (k clientResetWordsCmd) Run(ctx context.Context, p *program) error {
 
 // newWords makes the words of one client, and shows them: they are never shown again.
 func (s session) newWords(ctx context.Context, p *program, ref string, dry, again bool) error {
-	if _, err := s.client(ctx, ref); err != nil {
+	c, err := s.client(ctx, ref)
+	if err != nil {
 		return err
 	}
 	old, err := s.store.Words(ctx, ref)
@@ -324,9 +325,9 @@ func (s session) newWords(ctx context.Context, p *program, ref string, dry, agai
 	case old == "" && again:
 		return &answerNo{fmt.Sprintf("%s has no words yet; make them: gateway client words %s", ref, ref)}
 	case dry:
-		return p.outcome(true, "would make %d words for %s", s.wordCount(), ref)
+		return p.outcome(true, "would make %d words for %s", s.wordCount(c), ref)
 	}
-	words, err := encrypt.NewWords(s.wordCount())
+	words, err := encrypt.NewWords(s.wordCount(c))
 	if err != nil {
 		return err
 	}
@@ -339,10 +340,20 @@ func (s session) newWords(ctx context.Context, p *program, ref string, dry, agai
 	})
 }
 
-// defaultWords is how many words make a phrase where clients.yaml says nothing.
-const defaultWords = 4
+// defaultWords is how many words make a phrase where clients.yaml says nothing; zipWords, how many
+// a ZIP needs at least, because the way from words to key is weak there.
+const (
+	defaultWords = 4
+	zipWords     = 6
+)
 
-func (s session) wordCount() int { return max(s.snap.Clients.PasswordWords, defaultWords) }
+func (s session) wordCount(c store.ClientRow) int {
+	n := max(s.snap.Clients.PasswordWords, defaultWords)
+	if orDefault(c.Protection, s.snap.Clients.Protection) == "locked_zip" {
+		n = max(n, zipWords)
+	}
+	return n
+}
 
 // purposes are what clients.yaml lets people consent to, with the wording in force.
 func purposes(snap *policy.Snapshot) store.Purposes {

@@ -39,6 +39,19 @@ func NewWords(n int) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
+// minWords is the shortest phrase that is worth a lock: whoever has a file can try words for ever.
+const minWords = 16
+
+// CheckWords reports whether words that somebody else chose can be used in every format: letters,
+// digits and signs of ASCII, single blanks, as long as three or four words. The error is BadWords.
+func CheckWords(words string) error {
+	p, err := prepareWords(words)
+	if err != nil || p != words || !isASCII(words) || len(words) < minWords || strings.Contains(words, "  ") {
+		return BadWords
+	}
+	return nil
+}
+
 // prepareWords returns words as a keyboard would give them: composed characters, ASCII spaces
 // (RFC 8265 §4.2). Words with a control character, or with a space at an end, which no person
 // would type again, are BadWords.

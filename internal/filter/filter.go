@@ -122,6 +122,9 @@ type Release struct {
 	Digest [32]byte `json:"digest"` // of the message that was shown
 	Waived []Waived `json:"waived"`
 	All    bool     `json:"all,omitempty"`
+	// MustLock are the recipients whose copy was held because it must be locked, -1 for all: whatever
+	// has changed since, in the policies or in the register, it leaves locked or not at all.
+	MustLock []int `json:"must_lock,omitempty"`
 }
 
 // Waived names one finding that a release lets pass; of the leak check only what was shown.

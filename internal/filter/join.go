@@ -23,8 +23,8 @@ func (f *Finding) effect() Action {
 // message as were shown to the person, and no channel that was not. It lets holds pass, never a
 // refusal, and never what must be locked, which may not leave in clear.
 func (r *Release) Lets(digest [32]byte, f Finding) bool {
-	if r == nil {
-		return false
+	if r == nil || f.Rule == RuleCannotLock {
+		return false // it could not be locked: there is nothing that may leave
 	}
 	if r.All {
 		return f.Action == Hold

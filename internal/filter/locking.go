@@ -26,7 +26,7 @@ func locking(in *Input, pr Practice, classes []Class, findings []Finding, decisi
 		return make([]string, len(decisions))
 	}
 	signed, encrypted := in.sealed()
-	return lockAll(pr, findings, decisions, in.Facts.Release != nil && in.Facts.Release.All, func(i int) (who []means, why string) {
+	return lockAll(pr, findings, decisions, func(i int) (who []means, why string) {
 		switch {
 		case signed || encrypted:
 			return nil, "the email is signed or encrypted by the mail app, and cannot be put into another lock"
@@ -42,9 +42,21 @@ func locking(in *Input, pr Practice, classes []Class, findings []Finding, decisi
 	})
 }
 
+// mustLock are findings for the copies that were held because they must be locked.
+func mustLock(in *Input) []Finding {
+	if in.Facts.Release == nil {
+		return nil
+	}
+	var out []Finding
+	for _, i := range in.Facts.Release.MustLock {
+		out = append(out, Finding{Rule: RuleCannotLock, Rcpt: i, Action: Lock, About: Safety, Fixed: true,
+			Reason: "It was held because it must be locked, and nobody can let it go unlocked"})
+	}
+	return out
+}
+
 // lockAll returns the way to lock for each recipient whose copy must be locked and can be.
-// anyway lets a copy pass for which there is none: for the dry run that shows what would leave.
-func lockAll(pr Practice, findings []Finding, decisions []Decision, anyway bool, of func(rcpt int) ([]means, string)) []string {
+func lockAll(pr Practice, findings []Finding, decisions []Decision, of func(rcpt int) ([]means, string)) []string {
 	ways := make([]string, len(decisions))
 	for i := range decisions {
 		d := &decisions[i]
@@ -59,9 +71,7 @@ func lockAll(pr Practice, findings []Finding, decisions []Decision, anyway bool,
 		if ways[i] != "" {
 			continue
 		}
-		if d.Action = Hold; anyway {
-			d.Action = Send
-		}
+		d.Action = Hold
 		for k := range findings {
 			if f := &findings[k]; f.concerns(i) && f.effect() == Lock {
 				if f.Reason += ": " + why; !missing {

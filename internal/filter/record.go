@@ -453,7 +453,7 @@ func (p *replayer) join(findings []Finding, pr Practice) Replay {
 	never := undo(findings, len(p.r.Recipients))
 	sortFindings(findings)
 	out.Findings, out.Decisions = findings, decide(findings, len(p.r.Recipients))
-	lockAll(pr, out.Findings, out.Decisions, false, func(i int) (who []means, why string) {
+	lockAll(pr, out.Findings, out.Decisions, func(i int) (who []means, why string) {
 		if p.r.Signed || p.r.Encrypted {
 			return nil, "the email is signed or encrypted by the mail app"
 		}

@@ -24,6 +24,7 @@ func Run(rules []Rule, pr Practice, in *Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("filter: %w", err)
 	}
+	findings = append(findings, mustLock(in)...)
 	findings = append(findings, copyFindings(in, classes, findings)...)
 	waive(in, findings)
 	undone := undo(findings, len(classes))

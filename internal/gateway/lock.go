@@ -54,8 +54,8 @@ func (g *Gateway) lockedCopy(ctx context.Context, d *decided, i int, watch *filt
 		return nil, err
 	}
 	if err := g.renderLocked(ctx, c, inside, spool, s); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if kind := fault.KindOf(err); ctx.Err() != nil || kind == fault.Unavailable || kind == fault.Rejected {
+			return nil, err // again later, or never
 		}
 		g.log.Error("not locked", "id", d.env.ID, "variant", c.number, "lock", c.variant.Protection, "error", err)
 		return append(leaks, cannotLock(c.variant.Rcpts[0], err)), nil
@@ -77,7 +77,9 @@ const shareOfLock = 10
 func cannotLock(rcpt int, err error) filter.Finding {
 	f := filter.Finding{Rule: filter.RuleCannotLock, Rcpt: rcpt, Action: filter.Hold, About: filter.Safety, Fixed: true,
 		Reason: "The email must be locked, and that did not work. Nothing has left. Send it again; if it happens again, ask whoever looks after the mail gateway"}
-	if reason := encrypt.Reason(""); errors.As(err, &reason) {
+	if errors.Is(err, encrypt.BadWords) {
+		f.Reason = "The email must be locked, and the words on file cannot be used in every program. Make new ones: gateway client reset-words"
+	} else if reason := encrypt.Reason(""); errors.As(err, &reason) {
 		f.Reason = "The email must be locked, and that did not work: " + reason.Error() + ". Send it without what is in the way, or as a file of another kind"
 	}
 	return f
@@ -115,6 +117,17 @@ func (g *Gateway) renderLocked(ctx context.Context, c copyOf, inside *mail.Messa
 // maxWhole is the size up to which a file is locked in the format that it has: these formats
 // need all of it in memory. A larger one goes into a ZIP.
 const maxWhole = 24 << 20
+
+// maxAlone is how many files are locked one by one; more go into the ZIP: each costs a tenth of a
+// second, because the way from words to key is slow on purpose.
+const maxAlone = 6
+
+// officeTypes are the media types that stand outside: ours, whatever the sender's mail app wrote.
+var officeTypes = map[string]string{
+	"docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	"pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
 
 // locker makes the locked files of one copy.
 type locker struct {
@@ -159,21 +172,20 @@ func (l *locker) lock(ctx context.Context) error {
 func (l *locker) read(p *mail.Part, letter *encrypt.Letter, attached *[]*mail.Part) error {
 	switch {
 	case p.MediaType == "multipart/alternative":
-		found := len(p.Parts) == 0
+		chosen := len(p.Parts) == 0
 		for i := len(p.Parts) - 1; i >= 0; i-- {
 			var one encrypt.Letter
 			var files []*mail.Part
-			err := l.read(p.Parts[i], &one, &files)
-			switch text := err != nil || len(one.Blocks) > 0; {
-			case err == nil && text && !found:
-				found = true
+			if err := l.read(p.Parts[i], &one, &files); err != nil || chosen || len(one.Blocks) == 0 {
+				// It says the same in another form, or cannot be read; what is no text of it stays.
+				files = filesIn(p.Parts[i])
+			} else {
+				chosen = true
 				letter.Blocks = append(letter.Blocks, one.Blocks...)
-			case text:
-				continue // says the same in a poorer form, or cannot be read
 			}
-			*attached = append(*attached, files...) // also of a form that is no text: an invitation
+			*attached = append(*attached, files...)
 		}
-		if !found {
+		if !chosen {
 			return errors.New("no form of the text can be read")
 		}
 		return nil
@@ -184,16 +196,40 @@ func (l *locker) read(p *mail.Part, letter *encrypt.Letter, attached *[]*mail.Pa
 			}
 		}
 		return nil
-	case p.Disposition != "attachment" && p.Filename == "" && p.MediaType == "text/plain":
+	case isLetter(p) && len(p.Text) > maxText: // too long to be set as a letter: it goes along as it is
+	case isLetter(p) && p.MediaType == "text/plain":
 		letter.Blocks = append(letter.Blocks, encrypt.FromText(unflowed(p))...)
 		return nil
-	case p.Disposition != "attachment" && p.Filename == "" && p.MediaType == "text/html":
+	case isLetter(p):
 		blocks, err := encrypt.FromHTML(p.Text)
 		letter.Blocks = append(letter.Blocks, blocks...)
 		return err
 	}
 	*attached = append(*attached, p)
 	return nil
+}
+
+// maxText is the longest text of one part that is set as a letter.
+const maxText = 512 << 10
+
+// isLetter reports whether a mail app shows the part as the message.
+func isLetter(p *mail.Part) bool {
+	return p.Disposition != "attachment" && p.Filename == "" && (p.MediaType == "text/plain" || p.MediaType == "text/html")
+}
+
+// filesIn returns everything in a part that is not shown as the message.
+func filesIn(p *mail.Part) []*mail.Part {
+	if !p.IsMultipart() {
+		if isLetter(p) {
+			return nil
+		}
+		return []*mail.Part{p}
+	}
+	var out []*mail.Part
+	for _, c := range p.Parts {
+		out = append(out, filesIn(c)...)
+	}
+	return out
 }
 
 // unflowed returns a text with the lines joined that its writer's mail app has broken
@@ -244,7 +280,7 @@ func (l *locker) letter(letter encrypt.Letter) error {
 	case filter.LockedPDF:
 		return l.whole("letter.pdf", "application/pdf", plain.Bytes(), pdfFormat)
 	case filter.LockedDOCX:
-		return l.whole("letter.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", plain.Bytes(), officeFormat)
+		return l.whole("letter.docx", officeTypes["docx"], plain.Bytes(), officeFormat)
 	}
 	l.loose = append(l.loose, encrypt.File{Name: "letter.pdf", Size: int64(plain.Len()), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(plain.Bytes())), nil
@@ -258,13 +294,13 @@ func (l *locker) file(p *mail.Part, number int) error {
 	if name == "" {
 		name = "file-" + strconv.Itoa(number) + map[bool]string{true: ".eml", false: ".bin"}[strings.HasPrefix(p.MediaType, "message/")]
 	}
-	as := format{}
+	as, mediaType := format{}, ""
 	switch ext := name[strings.LastIndexByte(name, '.')+1:]; {
-	case l.way == filter.LockedZIP:
+	case l.way == filter.LockedZIP, len(l.files) >= maxAlone:
 	case ext == "pdf":
-		as = pdfFormat
-	case ext == "docx" || ext == "xlsx" || ext == "pptx":
-		as = officeFormat
+		as, mediaType = pdfFormat, "application/pdf"
+	case officeTypes[ext] != "":
+		as, mediaType = officeFormat, officeTypes[ext]
 	}
 	if as.lock != nil {
 		b, err := io.ReadAll(io.LimitReader(l.mail.Decode(p), maxWhole+1))
@@ -272,7 +308,7 @@ func (l *locker) file(p *mail.Part, number int) error {
 			return err
 		}
 		if len(b) <= maxWhole {
-			err := l.whole(name, p.MediaType, b, as)
+			err := l.whole(name, mediaType, b, as)
 			if reason := encrypt.Reason(""); err == nil || !errors.As(err, &reason) {
 				return err
 			}
@@ -293,15 +329,22 @@ func (l *locker) file(p *mail.Part, number int) error {
 // believed.
 func (l *locker) whole(name, mediaType string, plain []byte, as format) error {
 	s := l.spool()
-	if err := as.lock(s, plain, l.words); err != nil {
-		_ = s.Close()
-		return err
+	err := as.lock(s, plain, l.words)
+	if err == nil {
+		if other := as.open(s, l.words+".", plain); other == nil {
+			err = errors.New("other words open the file")
+		} else if !errors.Is(other, encrypt.WrongWords) {
+			err = other
+		}
+	}
+	if err == nil {
+		err = as.open(s, l.words, plain)
+	}
+	if err != nil {
+		return errors.Join(err, s.Close())
 	}
 	l.add(name, mediaType, s)
-	if err := as.open(s, l.words+".", plain); !errors.Is(err, encrypt.WrongWords) {
-		return errors.New("other words open the file")
-	}
-	return as.open(s, l.words, plain)
+	return nil
 }
 
 // format is a way to lock a file as what it is. open fails unless the words open the file and

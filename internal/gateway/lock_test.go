@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
+	"github.com/plaincover/plaincover/internal/policy"
 	"github.com/plaincover/plaincover/internal/store"
 )
 
@@ -216,4 +218,62 @@ func TestWithoutWordsIsHeld(t *testing.T) {
 	if m == nil || strings.Contains(raw(t, m), "canary") || len(inside(t, m, agreedWords)) != 2 {
 		t.Error("it did not leave locked")
 	}
+}
+
+// TestWhatCannotBeLockedIsNeverReleased: not by a release, not by other policies, and not
+// because the client's address has moved since.
+func TestWhatCannotBeLockedIsNeverReleased(t *testing.T) {
+	t.Parallel()
+	inClear := func(t *testing.T, b *bench, id mail.ID) {
+		t.Helper()
+		for range 2 { // a first release may only show what is new
+			if _, err := b.g.Release(t.Context(), id, "sam", "please"); err == nil {
+				t.Error("it is released")
+			}
+		}
+		if len(b.copies(id)) != 0 {
+			t.Error("something is queued")
+		}
+	}
+	t.Run("no font", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		b.addLocked("locked_pdf", agreedWords)
+		e := b.envelope(eve)
+		r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("[secure] x", "\u13a0\u13b6\u13c3", eve))) // Cherokee
+		if err != nil || !strings.HasPrefix(r.Text, "held as ") {
+			t.Fatal(r, err)
+		}
+		inClear(t, b, e.ID)
+	})
+	t.Run("the rule is gone", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		b.addLocked("locked_pdf", "")
+		e := b.envelope(eve)
+		if r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret)); err != nil || !strings.HasPrefix(r.Text, "held as ") {
+			t.Fatal(r, err)
+		}
+		m := liveFiles(t, false)
+		m["mail.yaml"] = &fstest.MapFile{Mode: 0o644, Data: bytes.Replace(m["mail.yaml"].Data, []byte(`subject_starts: "[secure]"`), []byte(`subject_starts: "[other]"`), 1)}
+		snap, err := policy.Load(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.g.SetPolicy(snap)
+		inClear(t, b, e.ID)
+	})
+	t.Run("the address has moved", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		b.addLocked("locked_pdf", "")
+		e := b.envelope(eve)
+		if r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret)); err != nil || !strings.HasPrefix(r.Text, "held as ") {
+			t.Fatal(r, err)
+		}
+		old := eve
+		b.store.ImportClients(t.Context(), []store.ClientRow{{Client: filter.Client{Ref: "C-0201", Name: "Eve Elm", Email: []mail.Address{{LocalPart: "new", Domain: old.Domain}},
+			Country: "GB", Practitioner: "maya", Protection: "locked_pdf"}}}, "sam")
+		inClear(t, b, e.ID)
+	})
 }

@@ -146,6 +146,9 @@ func waive(p *filter.Plan, by, reason string, digest [32]byte) *filter.Release {
 		if (f.Action == filter.Hold || f.Action == filter.Lock) && !f.Observed {
 			r.Waived = append(r.Waived, filter.Waived{Rule: f.Rule, Rcpt: f.Rcpt, Channels: f.Channels})
 		}
+		if f.Action == filter.Lock && !f.Observed && !slices.Contains(r.MustLock, f.Rcpt) {
+			r.MustLock = append(r.MustLock, f.Rcpt)
+		}
 	}
 	return r
 }

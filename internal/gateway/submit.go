@@ -275,6 +275,12 @@ func (g *Gateway) makeCopies(ctx context.Context, d *decided, spool func() *stor
 			if err != nil {
 				return nil, err
 			}
+			if slices.ContainsFunc(found, func(f filter.Finding) bool { return f.Rule == filter.RuleCannotLock }) {
+				d.copies[i] = nil // half a copy is none
+				if err := s.Close(); err != nil {
+					return nil, err
+				}
+			}
 			leaks = append(leaks, found...)
 			continue
 		}
@@ -387,7 +393,7 @@ func (d *decided) job(i int) (store.NewJob, *store.Content) {
 	for _, a := range slices.Concat(v.To, v.Cc, []mail.Address{j.Reverse}) {
 		j.UTF8 = j.UTF8 || a.NeedsUTF8()
 	}
-	if v.Action > filter.Lock || d.copies[i] == nil {
+	if v.Action > filter.Lock || d.copies[i] == nil || d.copies[i].Size() == 0 {
 		j.Seen = d.seen(c, "")
 		return j, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/mail"
 )
@@ -97,7 +98,7 @@ var clientColumns = map[string]clientColumn{
 	"status":           column(func(c *ClientRow) *string { return &c.Status }, oneOf("active", "former")),
 	"discreet":         column(func(c *ClientRow) **bool { return &c.Discreet }, readMaybe),
 	"word":             column(func(c *ClientRow) *string { return &c.Word }, readText),
-	"words":            column(func(c *ClientRow) *string { return &c.Words }, readText),
+	"words":            column(func(c *ClientRow) *string { return &c.Words }, readWords),
 	"protection":       column(func(c *ClientRow) *string { return &c.Protection }, oneOf("none", "pgp", "locked_pdf", "locked_word", "locked_zip")),
 	"practitioner":     column(func(c *ClientRow) *string { return &c.Practitioner }, readText),
 	"channels":         column(func(c *ClientRow) *[]string { return &c.Channels }, readList),
@@ -112,6 +113,14 @@ var clientColumns = map[string]clientColumn{
 }
 
 var consentColumnNames = []string{"ref", "purpose", "given_on", "how", "recorded_by", "evidence", "expires_on", "wording"}
+
+// readWords reads the phrase that opens locked documents.
+func readWords(_ *ClientRow, cell string) (string, string) {
+	if cell != "" && encrypt.CheckWords(cell) != nil {
+		return "", "words must be plain letters, digits and signs, at least 16 of them, with single blanks; leave it empty and make them: gateway client words"
+	}
+	return cell, ""
+}
 
 // ParseClients reads clients.csv. Problems come all at once as RowProblems.
 func ParseClients(r io.Reader) ([]ClientRow, error) {

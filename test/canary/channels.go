@@ -403,14 +403,10 @@ func textChannels() []Channel {
 	inHTML("HTML: style sheet", rowHTML, func(d *draft) string {
 		return "<style>." + d.atom() + " { color: red } /* " + strings.ReplaceAll(d.ascii(), "*/", "") + " */</style>"
 	})
-	remote := func(name string, put func(*draft) string) { // taken out of every copy that is not the practice's own
-		inHTML(name, rowRemote, put)
-		list[len(list)-1].Fate = Stripped
-	}
-	remote("HTML: remote image", func(d *draft) string {
+	inHTML("HTML: remote image", rowRemote, func(d *draft) string {
 		return "<img src=\"https://track.elsewhere.example/o.gif?u=" + url.QueryEscape(d.canary()) + "\" width=1 height=1>"
 	})
-	remote("HTML: web font", func(d *draft) string {
+	inHTML("HTML: web font", rowRemote, func(d *draft) string {
 		return "<style>@font-face { font-family: x; src: url(https://fonts.elsewhere.example/" + d.atom() + ".woff2) }</style>"
 	})
 	inHTML("HTML: link", rowLinks, func(d *draft) string {
