@@ -376,8 +376,11 @@ func TestRelease(t *testing.T) {
 		t.Error("a refusal was released")
 	}
 	all := func(*Input) *Release { return &Release{All: true} }
-	if p := try(all, hold, NewRule(RuleSpec{ID: "l", When: when(To{"client"}), Do: do(VerbLock)})); p.Outcome != Send {
-		t.Error("the dry run lets every hold and lock pass")
+	if p := try(all, hold); p.Outcome != Send {
+		t.Error("the dry run lets every hold pass")
+	}
+	if p := try(all, hold, NewRule(RuleSpec{ID: "l", When: when(To{"client"}), Do: do(VerbLock)})); p.Outcome != Hold {
+		t.Error("the dry run shows what cannot be locked")
 	}
 	if p := try(all, refuse); p.Outcome != Refuse {
 		t.Error("the dry run lets no refusal pass")
