@@ -47,6 +47,7 @@ type commands struct {
 	Submitter submitterCmd `cmd:"" help:"Sign-ins of people and systems."`
 	Client    clientCmd    `cmd:"" help:"The register of clients."`
 	Consent   consentCmd   `cmd:"" help:"What clients have agreed to."`
+	Key       keyCmd       `cmd:"" help:"PGP keys of clients."`
 	Held      heldCmd      `cmd:"" help:"Messages that wait for a person's decision."`
 	Queue     queueCmd     `cmd:"" help:"Messages on their way."`
 	Audit     auditCmd     `cmd:"" help:"The record of every decision."`

@@ -57,7 +57,10 @@ type KeyError struct {
 }
 
 // Error says which key and what is wrong with it.
-func (e *KeyError) Error() string {
+func (e *KeyError) Error() string { return "encrypt: " + e.Plain() }
+
+// Plain is the same for people: "key 0123ABCD expired on 2026-02-01".
+func (e *KeyError) Plain() string {
 	which := "the file"
 	if e.Fingerprint != "" {
 		which = "key " + e.Fingerprint
@@ -71,7 +74,7 @@ func (e *KeyError) Error() string {
 	if e.Fault == KeyExpired && !e.At.IsZero() {
 		what = "expired on " + e.At.UTC().Format(time.DateOnly)
 	}
-	return "encrypt: " + which + " " + what
+	return which + " " + what
 }
 
 // Key is one OpenPGP key, public or (the practice's own) private. It is immutable and safe for

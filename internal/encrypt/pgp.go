@@ -333,6 +333,41 @@ func OpenMIME(r io.Reader, p *Proof) error {
 	return nil
 }
 
+// DecryptMIME returns the part in what [EncryptMIME] wrote, opened with the recipient's private
+// key and verified with the practice's. The gateway never has a recipient's: this is for whoever
+// shows that a copy opens.
+func DecryptMIME(r io.Reader, recipient, role *Key, now time.Time) ([]byte, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: read PGP/MIME: %w", err)
+	}
+	start := bytes.Index(b, []byte("-----BEGIN PGP MESSAGE-----"))
+	if start < 0 {
+		return nil, notProved("no encrypted data")
+	}
+	m, err := crypto.NewPGPMessageFromArmored(string(b[start:]))
+	if err != nil {
+		return nil, notProved("no encrypted data")
+	}
+	own, err := recipient.ring()
+	if err != nil {
+		return nil, err
+	}
+	public, err := role.Public()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := public.ring()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := own.Decrypt(m, signer, now.Unix())
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: open PGP/MIME: %w", err)
+	}
+	return plain.GetBinary(), nil
+}
+
 // unproved keeps trouble in reading apart from a wrong copy.
 func unproved(err error, what string) error {
 	if err == nil || isFormat(err) || errors.Is(err, NotProved) {

@@ -70,6 +70,7 @@ type Client struct {
 	Protection   string         `json:"protection,omitempty"`
 	HasWords     bool           `json:"has_words,omitempty"`    // a phrase is on file that opens locked documents
 	HasKey       bool           `json:"has_key,omitempty"`      // so is a PGP key that can be encrypted to
+	KeyFault     string         `json:"key_fault,omitempty"`    // why there is a key and it cannot be used
 	Practitioner string         `json:"practitioner,omitempty"` // id in people.yaml
 	Groups       []string       `json:"groups,omitempty"`
 	Consents     []Consent      `json:"consents,omitempty"`

@@ -17,6 +17,7 @@ var protections = map[string]string{"locked_pdf": LockedPDF, "locked_word": Lock
 type means struct {
 	protection string // as the register says; empty: as clients.yaml does
 	words, key bool
+	keyFault   string // why there is a key and it cannot be used
 }
 
 // locking finds a way to lock each copy that must be locked, and holds a copy for which there is
@@ -36,7 +37,7 @@ func locking(in *Input, pr Practice, classes []Class, findings []Finding, decisi
 			return nil, "no rule gives it a neutral subject, and the real one may not show outside"
 		}
 		for _, c := range in.Facts.Recipients[i].Clients.Value {
-			who = append(who, means{c.Protection, c.HasWords, c.HasKey})
+			who = append(who, means{c.Protection, c.HasWords, c.HasKey, c.KeyFault})
 		}
 		return who, ""
 	})
@@ -116,7 +117,10 @@ func way(pr Practice, asked []string, who []means) (way, why string, missing boo
 	case way == "":
 		return "", "the client list says that this client's mail is not locked (protection: none)", false
 	case way == LockedPGP && !who[0].key:
-		return "", "there is no PGP key on file", true
+		if fault := who[0].keyFault; fault != "" {
+			return "", "there is no PGP key on file that can be used: " + fault, false
+		}
+		return "", "there is no PGP key on file that can be used", true
 	case way != LockedPGP && !who[0].words:
 		return "", "no words are agreed yet", true
 	}

@@ -458,7 +458,7 @@ func (p *replayer) join(findings []Finding, pr Practice) Replay {
 			return nil, "the email is signed or encrypted by the mail app"
 		}
 		for _, c := range p.r.Recipients[i].Clients {
-			who = append(who, means{c.Protection, c.Words, c.Key})
+			who = append(who, means{c.Protection, c.Words, c.Key, ""})
 		}
 		return who, ""
 	})

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -33,6 +34,11 @@ type FactSource interface {
 	Watch(ctx context.Context) (*filter.Watch, error)
 	// Words returns the phrase that opens a client's locked documents; empty when none is agreed.
 	Words(ctx context.Context, ref string) (string, error)
+	// RecipientKey returns the PGP key to encrypt to for a client; nil when there is none that can
+	// be used at that time.
+	RecipientKey(ctx context.Context, ref string, at time.Time) (*encrypt.Key, error)
+	// RoleKey returns the practice's private key for an address that clients see.
+	RoleKey(ctx context.Context, alias mail.Address, name string) (*encrypt.Key, error)
 }
 
 // The two sources of facts: the database, and the fixture of explain and of policy tests.

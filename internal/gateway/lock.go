@@ -87,9 +87,12 @@ func cannotLock(rcpt int, err error) filter.Finding {
 
 // renderLocked writes the outside of a locked copy: the neutral subject and first line, how to
 // open it, and the locked files. inside is the copy that they are made of, read back.
-func (g *Gateway) renderLocked(ctx context.Context, c copyOf, inside *mail.Message, spool func() *store.Spool, w io.Writer) error {
+func (g *Gateway) renderLocked(ctx context.Context, c copyOf, inside *mail.Message, spool func() *store.Spool, w *store.Spool) error {
 	if len(c.variant.Audience.Refs) != 1 {
 		return fmt.Errorf("gateway: lock variant %d: it is for %d clients", c.number, len(c.variant.Audience.Refs))
+	}
+	if c.variant.Protection == filter.LockedPGP {
+		return g.renderPGP(ctx, c, inside, w)
 	}
 	words, err := g.facts.Words(ctx, c.variant.Audience.Refs[0])
 	if err != nil {
@@ -112,6 +115,63 @@ func (g *Gateway) renderLocked(ctx context.Context, c copyOf, inside *mail.Messa
 		return fmt.Errorf("gateway: lock variant %d: %w", c.number, err)
 	}
 	return nil
+}
+
+// renderPGP writes a copy that is encrypted to the client's key and signed with the practice's
+// (RFC 3156 §6.2), and opens it again. The fields that the reader sees go inside, with the real
+// subject (RFC 9788); what stands outside is what stands outside of every locked copy.
+func (g *Gateway) renderPGP(ctx context.Context, c copyOf, inside *mail.Message, w *store.Spool) error {
+	to, err := g.facts.RecipientKey(ctx, c.variant.Audience.Refs[0], c.at)
+	if err != nil {
+		return err
+	}
+	if to == nil { // it was taken away since the facts were read
+		return fault.New(fault.Unavailable, "the PGP key of this client is not there; try again")
+	}
+	name := c.snap.Org.Name
+	if _, aliased := c.alias(); aliased {
+		name = clientName(c.sender)
+	}
+	role, err := g.facts.RoleKey(ctx, c.reverse(), name)
+	if err != nil {
+		return err
+	}
+	fields, err := g.fields(c)
+	if err != nil {
+		return err
+	}
+	var top bytes.Buffer
+	if err := mail.WriteTop(&top, fields); err != nil {
+		return fmt.Errorf("gateway: encrypt variant %d: %w", c.number, err)
+	}
+	outside, err := mail.Parse(bytes.NewReader(top.Bytes()), int64(top.Len()), finalLimits(g.limits)) // the values as on the wire
+	if err != nil {
+		return fmt.Errorf("gateway: encrypt variant %d: %w", c.number, err)
+	}
+	if _, err := w.Write(top.Bytes()); err != nil {
+		return err
+	}
+	part, err := encrypt.Protect(inside, protected(inside), protected(outside))
+	if err != nil {
+		return fmt.Errorf("gateway: encrypt variant %d: %w", c.number, err)
+	}
+	proof, err := encrypt.EncryptMIME(w, part, encrypt.PGP{Recipient: to, Role: role, Now: c.at,
+		Boundary: fmt.Sprintf("%s.%016x", strings.ToLower(string(c.env.ID)), c.opaque())})
+	if err != nil {
+		return fmt.Errorf("gateway: encrypt variant %d: %w", c.number, err)
+	}
+	defer proof.Forget()
+	if err := encrypt.OpenMIME(io.NewSectionReader(w, int64(top.Len()), w.Size()-int64(top.Len())), proof); err != nil {
+		return fmt.Errorf("gateway: encrypt variant %d: %w", c.number, err)
+	}
+	return nil
+}
+
+// protected are the fields of a copy that its reader sees and that are signed with it.
+func protected(m *mail.Message) []mail.Field {
+	return slices.DeleteFunc(slices.Clone(m.Root.Fields), func(f mail.Field) bool {
+		return !slices.Contains([]string{"date", "from", "reply-to", "to", "cc", "subject", "message-id", "in-reply-to", "references"}, strings.ToLower(f.Name))
+	})
 }
 
 // maxWhole is the size up to which a file is locked in the format that it has: these formats

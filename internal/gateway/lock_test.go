@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"path"
 	"slices"
@@ -276,4 +277,143 @@ func TestWhatCannotBeLockedIsNeverReleased(t *testing.T) {
 			Country: "GB", Practitioner: "maya", Protection: "locked_pdf"}}}, "sam")
 		inClear(t, b, e.ID)
 	})
+}
+
+// addKeyed gives Eve a PGP key, and returns it with its private part.
+func (b *bench) addKeyed(of mail.Address, made time.Time) *encrypt.Key {
+	b.t.Helper()
+	b.addLocked("pgp", "")
+	key, err := encrypt.NewRoleKey("", of, made)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	public, err := key.Public()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.store.SetKey(b.t.Context(), "C-0201", public, "sam"); err != nil {
+		b.t.Fatal(err)
+	}
+	return key
+}
+
+// TestLockedWithPGP: the recipient's private key opens the copy, the practice's alias has signed
+// it, the real subject is inside, and outside stands nothing of it.
+func TestLockedWithPGP(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	key := b.addKeyed(eve, b.now.AddDate(0, -1, 0))
+	for range 2 { // the second finds the practice's key
+		e := b.envelope(eve)
+		r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret))
+		if err != nil || !strings.HasPrefix(r.Text, "queued as ") {
+			t.Fatal(r, err, b.lastReason(e.ID))
+		}
+		m := b.copies(e.ID)[eve.String()]
+		if m == nil {
+			t.Fatal("no copy")
+		}
+		outside := raw(t, m)
+		if s := strings.ToLower(outside); strings.Contains(s, "canary") || strings.Contains(s, "secure") || strings.Contains(s, "maya@") {
+			t.Errorf("what is encrypted shows outside:\n%s", outside)
+		}
+		if m.Root.MediaType != "multipart/encrypted" || m.Subject == "" || len(m.Root.Parts) != 2 {
+			t.Errorf("%s, subject %q, %d parts", m.Root.MediaType, m.Subject, len(m.Root.Parts))
+		}
+		role, err := b.store.RoleKey(t.Context(), m.From[0].Address, "another name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := encrypt.DecryptMIME(strings.NewReader(outside), key, role, b.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := mail.Parse(bytes.NewReader(plain), int64(len(plain)), mail.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened.Subject != "About the canarysubject" || opened.MessageID != m.MessageID || !opened.Date.Equal(m.Date) ||
+			mail.FormatMailboxes(opened.From) != mail.FormatMailboxes(m.From) || mail.FormatMailboxes(opened.To) != eve.String() {
+			t.Errorf("inside stands:\n%s", plain)
+		}
+		var all strings.Builder
+		for p := range opened.Parts() {
+			content, err := io.ReadAll(opened.Decode(p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(content)
+		}
+		for _, w := range []string{"Plain canarybody", "Rich canarybody", "canaryfile", "Samaritans"} {
+			if !strings.Contains(all.String(), w) {
+				t.Errorf("%s is not inside:\n%s", w, plain)
+			}
+		}
+		for _, w := range []string{"canaryname", "maya@willowhouse.example"} {
+			if strings.Contains(string(plain), w) {
+				t.Errorf("%s is inside:\n%s", w, plain)
+			}
+		}
+		if another, err := encrypt.NewRoleKey("", eve, b.now); err != nil {
+			t.Fatal(err)
+		} else if _, err := encrypt.DecryptMIME(strings.NewReader(outside), another, role, b.now); err == nil {
+			t.Error("another key opens it")
+		}
+	}
+}
+
+// TestWithoutAKeyIsHeld: no key, one with another address, one that is not valid yet and one that
+// was taken away: held, with the key named by its fingerprint.
+func TestWithoutAKeyIsHeld(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(b *bench) *encrypt.Key
+		says    string
+	}{
+		"none":            {func(b *bench) *encrypt.Key { b.addLocked("pgp", agreedWords); return nil }, "no password or PGP key on file"},
+		"another address": {func(b *bench) *encrypt.Key { return b.addKeyed(clientAt(0), b.now.AddDate(0, -1, 0)) }, "has no valid user id with this address"},
+		"of the future":   {func(b *bench) *encrypt.Key { return b.addKeyed(eve, b.now.AddDate(0, 1, 0)) }, "is not valid yet"},
+		"removed": {func(b *bench) *encrypt.Key {
+			b.addKeyed(eve, b.now.AddDate(0, -1, 0))
+			if err := b.store.RemoveKey(b.t.Context(), "C-0201", "sam"); err != nil {
+				b.t.Fatal(err)
+			}
+			return nil
+		}, "no password or PGP key on file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			key := c.prepare(b)
+			e := b.envelope(eve)
+			r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret))
+			why := r.Text + b.lastReason(e.ID)
+			if err != nil || !strings.HasPrefix(r.Text, "held as ") || !strings.Contains(why, c.says) || len(b.copies(e.ID)) != 0 {
+				t.Fatal(r, err, why)
+			}
+			if key != nil && !strings.Contains(why, key.Fingerprint()) {
+				t.Errorf("the key is not named: %s", why)
+			}
+		})
+	}
+}
+
+// withoutKeys is a source in which a key goes away between the decision and the copy.
+type withoutKeys struct{ FactSource }
+
+func (withoutKeys) RecipientKey(context.Context, string, time.Time) (*encrypt.Key, error) {
+	return nil, nil
+}
+
+// TestAKeyThatGoesAway: nothing leaves in clear when the key goes while the copy is made.
+func TestAKeyThatGoesAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.addKeyed(eve, b.now.AddDate(0, -1, 0))
+	b.g.facts = withoutKeys{b.store}
+	e := b.envelope(eve)
+	r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret))
+	if err != nil || !strings.HasPrefix(r.Text, "held as ") || len(b.copies(e.ID)) != 0 {
+		t.Fatal(r, err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 	"github.com/plaincover/plaincover/internal/policy"
@@ -184,6 +185,16 @@ func (r recalled) Watch(ctx context.Context) (*filter.Watch, error) { return r.s
 // Words returns words that are nobody's: what is made is thrown away.
 func (r recalled) Words(context.Context, string) (string, error) {
 	return "these words open nothing", nil
+}
+
+// RecipientKey returns a key that is nobody's, for the same reason.
+func (r recalled) RecipientKey(_ context.Context, _ string, at time.Time) (*encrypt.Key, error) {
+	return encrypt.NewRoleKey("", mail.Address{LocalPart: "nobody", Domain: "invalid"}, at)
+}
+
+// RoleKey returns one, too: a replay changes nothing.
+func (r recalled) RoleKey(_ context.Context, alias mail.Address, name string) (*encrypt.Key, error) {
+	return encrypt.NewRoleKey(name, alias, r.facts.At)
 }
 
 // replayHeld evaluates a held message anew, with the facts as they were. It reports false where

@@ -82,21 +82,27 @@ func refuse(public string) error {
 func (m *Message) emit(w io.Writer, fields []Field, root *node) error {
 	// Most messages are a few KiB: a buffer for the largest would be most of what they cost.
 	out := bufio.NewWriterSize(w, int(max(2<<10, min(m.Size/16, 64<<10))))
-	for _, f := range fields {
-		if isContentField(f.Name) || strings.EqualFold(f.Name, "MIME-Version") {
-			continue
-		}
-		if err := writeField(out, f); err != nil {
-			return err
-		}
-	}
-	if err := fold(out, "MIME-Version", "1.0"); err != nil {
+	if err := WriteTop(out, fields); err != nil {
 		return err
 	}
 	if err := m.emitNode(out, root); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// WriteTop writes top fields as Write and Compose do, and MIME-Version after them. What describes
+// the content, from Content-Type on, is for the caller to write.
+func WriteTop(w io.Writer, fields []Field) error {
+	for _, f := range fields {
+		if isContentField(f.Name) || strings.EqualFold(f.Name, "MIME-Version") {
+			continue
+		}
+		if err := writeField(w, f); err != nil {
+			return err
+		}
+	}
+	return fold(w, "MIME-Version", "1.0")
 }
 
 // readyFields hold structured values that Write folds but does not encode.

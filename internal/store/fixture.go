@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/mail"
 )
@@ -55,6 +56,16 @@ func (f *Fixture) SetWords(ref, words string) { f.words[ref] = words }
 
 // Words does what Store.Words does.
 func (f *Fixture) Words(_ context.Context, ref string) (string, error) { return f.words[ref], nil }
+
+// RecipientKey does what Store.RecipientKey does: a fixture has no keys.
+func (f *Fixture) RecipientKey(context.Context, string, time.Time) (*encrypt.Key, error) {
+	return nil, nil
+}
+
+// RoleKey does what Store.RoleKey does: a fixture has no keys.
+func (f *Fixture) RoleKey(context.Context, mail.Address, string) (*encrypt.Key, error) {
+	return nil, notFound("key")
+}
 
 // Merge gives clients of a file the consents of a file, checked as an import would.
 func Merge(clients []ClientRow, consents []ConsentRow, purposes Purposes, at time.Time) ([]filter.Client, error) {

@@ -408,14 +408,17 @@ func (s *Store) Resolve(ctx context.Context, e *mail.Envelope, m *mail.Message, 
 	found := make(map[string][]filter.Client)
 	damaged := make(map[string]bool)
 	refs := make(map[string]bool)
-	if err := s.each(ctx, `SELECT l.mac, c.ref, c.sealed FROM lookups l JOIN clients c ON c.ref = l.ref
+	if err := s.each(ctx, `SELECT l.mac, c.ref, c.sealed, k.sealed FROM lookups l JOIN clients c ON c.ref = l.ref LEFT JOIN client_keys k ON k.ref = c.ref
 		WHERE l.mac IN (SELECT value FROM json_each($1)) ORDER BY c.ref`, []any{string(list)}, func(rows *sql.Rows) error {
 		var m, ref string
-		var sealed []byte
-		if err := rows.Scan(&m, &ref, &sealed); err != nil {
+		var sealed, key []byte
+		if err := rows.Scan(&m, &ref, &sealed, &key); err != nil {
 			return unavailable(err)
 		}
 		c, err := s.openClient(ref, sealed)
+		if err == nil {
+			err = s.withKey(&c.Client, key, facts.At)
+		}
 		if err != nil {
 			damaged[m] = true
 			return nil

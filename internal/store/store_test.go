@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/fault"
 	"github.com/plaincover/plaincover/internal/mail"
 )
@@ -552,6 +553,20 @@ func TestNoCanaryInClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.RecordConsent(t.Context(), ConsentRow{Ref: "C-1", Purpose: "group_email", GivenOn: c.now(), How: "form", RecordedBy: "by-canary", Evidence: "evidence-canary"}, testPurposes(), "sam"); err != nil {
+		t.Fatal(err)
+	}
+	key, err := encrypt.NewRoleKey("keyname-canary", addr(t, "client-canary@example.org"), c.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := key.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetKey(t.Context(), "C-1", public, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RoleKey(t.Context(), addr(t, "alias-canary@example.org"), "alias-canary"); err != nil {
 		t.Fatal(err)
 	}
 	password, err := s.AddSubmitter(t.Context(), "maya", "laptop")
