@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -15,6 +16,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
+	"github.com/plaincover/plaincover/internal/encrypt"
 	"github.com/plaincover/plaincover/internal/filter"
 	"github.com/plaincover/plaincover/internal/gateway"
 	"github.com/plaincover/plaincover/internal/mail"
@@ -64,7 +66,8 @@ type demo struct {
 	*program
 	service  *service
 	sink     *sink
-	password string // of maya's sign-in
+	password string       // of maya's sign-in
+	key      *encrypt.Key // Ella's own, with the private part
 }
 
 // newDemo puts everything together in dir. Without once the listeners have the usual ports, so
@@ -94,7 +97,7 @@ func newDemo(ctx context.Context, p *program, dir string, once bool) (_ *demo, e
 		}
 	}()
 	d := &demo{program: p}
-	if d.password, err = fillRegister(ctx, st, snap); err != nil {
+	if err := d.fillRegister(ctx, st, snap); err != nil {
 		return nil, err
 	}
 	cert, _, err := certificate(c, time.Now())
@@ -106,16 +109,29 @@ func newDemo(ctx context.Context, p *program, dir string, once bool) (_ *demo, e
 	return d, nil
 }
 
-// fillRegister puts the sample clients, their consents and one sign-in into the store.
-func fillRegister(ctx context.Context, st *store.Store, snap *policy.Snapshot) (password string, err error) {
+// fillRegister puts the sample clients, their consents, a key and one sign-in into the store.
+func (d *demo) fillRegister(ctx context.Context, st *store.Store, snap *policy.Snapshot) (err error) {
 	now := time.Now()
-	if _, err := st.ImportClients(ctx, demoClients(now), "demo"); err != nil {
-		return "", err
+	clients := demoClients(now)
+	if _, err := st.ImportClients(ctx, clients, "demo"); err != nil {
+		return err
 	}
 	if _, err := st.ImportConsents(ctx, withExpiry(demoConsents(now), snap), purposes(snap), "demo"); err != nil {
-		return "", err
+		return err
 	}
-	return st.AddSubmitter(ctx, "maya", "demo")
+	ella := clients[len(clients)-1]
+	if d.key, err = encrypt.NewRoleKey("", ella.Email[0], now.Add(-time.Hour)); err != nil {
+		return err
+	}
+	public, err := d.key.Public()
+	if err != nil {
+		return err
+	}
+	if err := st.SetKey(ctx, ella.Ref, public, "demo"); err != nil {
+		return err
+	}
+	d.password, err = st.AddSubmitter(ctx, "maya", "demo")
+	return err
 }
 
 // play runs the service and the sink around the samples.
@@ -199,6 +215,29 @@ type result struct {
 type received struct {
 	delivery
 	message *mail.Message
+	inside  *mail.Message // what Ella's key opens; nil where nothing is encrypted to it
+}
+
+// open reads an encrypted copy as Ella's mail app does: with her private key, and with the
+// practice's public one for the signature.
+func (d *demo) open(ctx context.Context, r *received) error {
+	if r.message.Root.MediaType != "multipart/encrypted" {
+		return nil
+	}
+	alias, err := mail.ParseAddress(r.From)
+	if err != nil {
+		return err
+	}
+	role, err := d.service.store.RoleKey(ctx, alias, "")
+	if err != nil {
+		return err
+	}
+	plain, err := encrypt.DecryptMIME(bytes.NewReader(r.Data), d.key, role, time.Now())
+	if err != nil {
+		return err
+	}
+	r.inside, err = mail.Parse(bytes.NewReader(plain), int64(len(plain)), mail.DefaultLimits())
+	return err
 }
 
 // send submits one sample as a mail app would, and waits for what leaves.
@@ -228,10 +267,14 @@ func (d *demo) send(ctx context.Context, n int, sm sample) (result, error) {
 			return r, err
 		}
 		if got.From == "" {
-			r.notices = append(r.notices, received{got, m})
-		} else {
-			r.copies = append(r.copies, received{got, m})
+			r.notices = append(r.notices, received{delivery: got, message: m})
+			continue
 		}
+		c := received{delivery: got, message: m}
+		if err := d.open(ctx, &c); err != nil {
+			return r, fmt.Errorf("sample %q: %w", sm.title, err)
+		}
+		r.copies = append(r.copies, c)
 	}
 	// Deliveries run side by side; show them in the order in which they were addressed.
 	slices.SortStableFunc(r.copies, func(a, b received) int {
@@ -399,6 +442,7 @@ func demoClients(now time.Time) []store.ClientRow {
 	}
 	rows[2].Protection, rows[2].Words = "locked_pdf", demoWords
 	rows[3].Protection = "locked_pdf" // and no words yet
+	rows[4].Protection = "pgp"
 	return rows
 }
 

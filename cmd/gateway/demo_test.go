@@ -36,11 +36,11 @@ func TestDemoOnce(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^(SENT|HELD|REFUSED) `).FindAllStringSubmatch(out, -1) {
 		counts[m[1]]++
 	}
-	if counts["SENT"] != 7 || counts["HELD"] != 4 || counts["REFUSED"] != 1 {
+	if counts["SENT"] != 8 || counts["HELD"] != 4 || counts["REFUSED"] != 1 {
 		t.Errorf("%v\n%s", counts, out)
 	}
 	for _, want := range []string{"before  From:    Maya Okafor <maya@willowhouse.example>", "Subject: Your trauma group on Tuesday",
-		"after   From:    M <hello@wh.example>", "Subject: Hello from M - willow", "12 of 12 as expected"} {
+		"after   From:    M <hello@wh.example>", "Subject: Hello from M - willow", "13 of 13 as expected"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -54,7 +54,7 @@ func TestDemoForMachines(t *testing.T) {
 	t.Parallel()
 	code, out, _ := run(t, "demo", "--once", "--json")
 	var results []result
-	if err := json.Unmarshal([]byte(out), &results); err != nil || code != 0 || len(results) != 12 {
+	if err := json.Unmarshal([]byte(out), &results); err != nil || code != 0 || len(results) != 13 {
 		t.Fatalf("exit %d, %d results, %v", code, len(results), err)
 	}
 }
@@ -94,7 +94,7 @@ func TestDemoSeesAFault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return received{delivery{From: from, To: to, Data: []byte(text)}, m}
+		return received{delivery: delivery{From: from, To: to, Data: []byte(text)}, message: m}
 	}
 	good := "From: M <hello@wh.example>\nTo: anna@example.org\nSubject: Hello from M - willow\n\nA short practical note.\n\nSee you. Samaritans, call 116 123.\n"
 	sm := sample{fields: []string{"Subject: Your trauma group"}, want: expected{outcome: "SENT", copies: []string{"anna@example.org"}, check: checkNeutral}}
@@ -113,9 +113,10 @@ func TestDemoSeesAFault(t *testing.T) {
 		"nothing left":             {Outcome: "SENT", sample: sm},
 		"held instead":             {Outcome: "HELD", sample: sm, copies: base(good).copies},
 		"a notice too many":        {Outcome: "SENT", sample: sm, copies: base(good).copies, notices: []received{parse("", good, "maya@willowhouse.example")}},
+		"not encrypted":            {Outcome: "SENT", sample: sample{want: expected{outcome: "SENT", copies: []string{"anna@example.org"}, check: checkPGP}}, copies: base(good).copies},
 		"another envelope":         {Outcome: "SENT", sample: sm, copies: []received{parse("maya@willowhouse.example", good, "anna@example.org")}},
 	} {
-		if wrong := sm.compare(bad); len(wrong) == 0 {
+		if wrong := bad.sample.compare(bad); len(wrong) == 0 {
 			t.Errorf("%s is not seen", name)
 		}
 	}

@@ -28,7 +28,7 @@ type keyImportCmd struct {
 
 // Help is shown under --help.
 func (keyImportCmd) Help() string {
-	return "Compare the fingerprint with the client first, in session or by phone: from then on their mail is encrypted to this key. Who gives a wrong key reads the mail.\n\nExample: gateway key import C-0142 anna.asc --dry-run"
+	return "Compare the fingerprint with the client first, in session or by phone: from then on their mail is encrypted to this key, and whoever slips in a key of their own can read it.\n\nExample: gateway key import C-0142 anna.asc --dry-run"
 }
 
 // Run puts a key on file that can be used now: a person is there who can ask for a better one.

@@ -86,6 +86,10 @@ func samples() []sample {
 			fields: []string{fromMaya, "To: cara@example.com", "Subject: [secure] Your assessment", "MIME-Version: 1.0",
 				`Content-Type: multipart/mixed; boundary="mix"`},
 			body: letterWithFile, want: sent(checkLocked, "cara@example.com")},
+		{title: "Marked [secure] to Ella, who has a PGP key: it leaves as PGP/MIME, and her key opens it",
+			to:     []string{"ella@example.net"},
+			fields: []string{fromMaya, "To: ella@example.net", "Subject: [secure] Your assessment"},
+			body:   "Dear Ella,\n\nhere is what we found.\n\nMaya\n", want: sent(checkPGP, "ella@example.net")},
 		{title: "The same to a client without words: held, never sent in clear",
 			to:     []string{"devi@example.org"},
 			fields: []string{fromMaya, "To: devi@example.org", "Subject: [secure] Your assessment"},
@@ -258,6 +262,27 @@ func checkLocked(r *result) []string {
 	return wrong
 }
 
+// checkPGP wants nothing of the letter outside, and all of it inside, with the real subject.
+func checkPGP(r *result) []string {
+	var wrong []string
+	for _, c := range r.copies {
+		for _, lost := range []string{"assessment", "secure", "Dear Ella", "Thorne", "Okafor", "maya@willowhouse.example"} {
+			if strings.Contains(string(c.Data), lost) {
+				wrong = append(wrong, fmt.Sprintf("the copy for %s still says %q", c.To[0], lost))
+			}
+		}
+		if c.inside == nil {
+			wrong = append(wrong, "the copy is not encrypted")
+			continue
+		}
+		if c.inside.Subject != "Your assessment" || !strings.Contains(strings.Join(bodyLines(c.inside), "\n"), "Dear Ella") {
+			wrong = append(wrong, "the letter is not inside")
+		}
+		wrong = append(wrong, checkCrisis(received{delivery: c.delivery, message: c.inside})...)
+	}
+	return wrong
+}
+
 // demoWords are what Cara agreed with Maya.
 const demoWords = "maple river seven candle otter blanket"
 
@@ -332,6 +357,9 @@ func (d *demo) print(r result) {
 			label = "and"
 		}
 		blocks = append(blocks, block{label, shown(c.message, i == 0)})
+		if c.inside != nil {
+			blocks = append(blocks, block{"inside", shown(c.inside, true)})
+		}
 	}
 	if r.Outcome != "SENT" {
 		blocks = append(blocks, block{"reply", wrap(r.Reply, 84)})

@@ -178,7 +178,7 @@ func (s *Store) SetKey(ctx context.Context, ref string, k *encrypt.Key, actor st
 	})
 }
 
-// RemoveKey takes a client's key off file: a damaged one, too.
+// RemoveKey takes a client's key off file.
 func (s *Store) RemoveKey(ctx context.Context, ref, actor string) error {
 	return s.do(ctx, func(t *tx) error {
 		var sealed []byte
@@ -189,14 +189,14 @@ func (s *Store) RemoveKey(ctx context.Context, ref, actor string) error {
 		if err != nil {
 			return err
 		}
+		k, err := s.openKey(ref, sealed)
+		if err != nil {
+			return unavailable(fmt.Errorf("key of client %s: %w", ref, err))
+		}
 		if _, err := t.exec(`DELETE FROM client_keys WHERE ref = $1`, ref); err != nil {
 			return err
 		}
-		data := map[string]string{"client": ref}
-		if k, err := s.openKey(ref, sealed); err == nil {
-			data["fingerprint"] = k.Fingerprint
-		}
-		return t.audit("", Event{Kind: "key_removed", Actor: actor, Data: data})
+		return t.audit("", Event{Kind: "key_removed", Actor: actor, Data: map[string]string{"client": ref, "fingerprint": k.Fingerprint}})
 	})
 }
 

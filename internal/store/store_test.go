@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -566,6 +567,11 @@ func TestNoCanaryInClear(t *testing.T) {
 	if err := s.SetKey(t.Context(), "C-1", public, "sam"); err != nil {
 		t.Fatal(err)
 	}
+	packets, err := public.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inJSON := base64.StdEncoding.EncodeToString(packets)
 	if _, err := s.RoleKey(t.Context(), addr(t, "alias-canary@example.org"), "alias-canary"); err != nil {
 		t.Fatal(err)
 	}
@@ -579,7 +585,7 @@ func TestNoCanaryInClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw := bytes.ToLower(rawFiles(t, dir))
-	for _, canary := range []string{"canary", "7700900123", "07700 900123", password, string(testKey())} {
+	for _, canary := range []string{"canary", "7700900123", "07700 900123", password, string(testKey()), inJSON[:60]} {
 		if bytes.Contains(raw, []byte(strings.ToLower(canary))) {
 			t.Errorf("%q stands in a file in clear", canary)
 		}
