@@ -237,7 +237,7 @@ func TestAnOlderDatabaseLearns(t *testing.T) {
 	s := mustOpen(t, c.options(dir))
 	id := mustAccept(t, s, acceptance(t, []byte("x"), Queued, []string{"anna@example.org"}))
 	importCSV(t, s, "ref,name,email\nC-1,Anna,anna@example.org\nC-2,Bo,bo@example.org\n")
-	for _, undo := range []string{`DROP TABLE threads`, `DROP TABLE facts`, `DROP TABLE marks`, `DROP INDEX clients_id`, `DROP INDEX clients_changed`, `DROP INDEX erased_client`, `DROP INDEX erased_changed`,
+	for _, undo := range []string{`DROP TABLE threads`, `DROP TABLE facts`, `DROP TABLE marks`, `DROP TABLE policies`, `DROP TABLE client_keys`, `DROP TABLE role_keys`, `DROP INDEX clients_id`, `DROP INDEX clients_changed`, `DROP INDEX erased_client`, `DROP INDEX erased_changed`,
 		`ALTER TABLE clients DROP COLUMN id`, `ALTER TABLE clients DROP COLUMN changed`, `ALTER TABLE erased DROP COLUMN client`, `ALTER TABLE erased DROP COLUMN changed`,
 		`DELETE FROM goose_db_version WHERE version_id >= 2`} {
 		tamper(t, s, undo)
