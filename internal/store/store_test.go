@@ -546,7 +546,7 @@ func TestNoCanaryInClear(t *testing.T) {
 	if err := s.Decide(t.Context(), Decision{Message: held.Message.ID, By: "sam", Reason: "reason-canary"}); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := ParseClients(strings.NewReader("ref,name,email,mobile,word,words,safe_hours\nC-1,Name-canary,client-canary@example.org,07700 900123,word-canary,phrase-canary,hours-canary\n"))
+	rows, err := ParseClients(strings.NewReader("ref,name,email,mobile,word,words,safe_hours\nC-1,Name-canary,client-canary@example.org,07700 900123,word-canary,phrase-canary-of-words,hours-canary\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
