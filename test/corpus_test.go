@@ -185,6 +185,16 @@ func addressed(raw []byte) []byte {
 	return b.Bytes()
 }
 
+// mustLock reports whether a rule locks the message, and none refuses it.
+func (c *corpusCase) mustLock() bool {
+	for _, f := range c.said.Findings {
+		if f.Action == "lock" && !f.Observed {
+			return c.said.Outcome != "refuse"
+		}
+	}
+	return false
+}
+
 // explainAll runs explain on every case, two processes at a time.
 func explainAll(t *testing.T, cases []*corpusCase) {
 	t.Helper()
@@ -248,6 +258,11 @@ func (c *corpusCase) unexplained() string {
 		return fmt.Sprintf("outcome %q, but the strictest finding says %q", c.said.Outcome, strictest)
 	case c.said.Outcome == "refuse" && len(c.said.Messages) > 0:
 		return "refused, and yet messages would leave"
+	case c.mustLock():
+		// Nobody of ours has agreed words: it stays held, and a dry run shows nothing in clear.
+		if c.said.Outcome != "hold" || len(c.said.Messages) > 0 {
+			return "it must be locked, and leaves all the same"
+		}
 	case c.said.Outcome != "refuse" && len(c.said.Messages) != len(corpusClients()):
 		return fmt.Sprintf("%d messages, not one for each of the %d clients", len(c.said.Messages), len(corpusClients()))
 	}
