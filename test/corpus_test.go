@@ -325,7 +325,7 @@ type corpusCounts struct {
 	reasons map[[3]string]int // action, rule, reason
 }
 
-// outcomeOf is the outcome that a finding asks for by itself. This version cannot lock, so a
+// outcomeOf is the outcome that a finding asks for by itself. Nobody here has agreed words, so a
 // lock holds.
 func outcomeOf(action string) string {
 	if action == "lock" {

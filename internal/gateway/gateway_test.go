@@ -431,7 +431,7 @@ func TestHoldForTellsWhoDecides(t *testing.T) {
 	}
 }
 
-// TestALockIsNeverReleasedInClear is promise 5 as far as it goes without locking.
+// TestALockIsNeverReleasedInClear is promise 5 for a client without words.
 func TestALockIsNeverReleasedInClear(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -225,6 +225,16 @@ func TestWithoutWordsIsHeld(t *testing.T) {
 // because the client's address has moved since.
 func TestWhatCannotBeLockedIsNeverReleased(t *testing.T) {
 	t.Parallel()
+	held := func(t *testing.T, words, msg string) (*bench, mail.ID) {
+		t.Helper()
+		b := newBench(t)
+		b.addLocked("locked_pdf", words)
+		e := b.envelope(eve)
+		if r, err := b.g.Submit(t.Context(), e, strings.NewReader(msg)); err != nil || !strings.HasPrefix(r.Text, "held as ") {
+			t.Fatal(r, err)
+		}
+		return b, e.ID
+	}
 	inClear := func(t *testing.T, b *bench, id mail.ID) {
 		t.Helper()
 		for range 2 { // a first release may only show what is new
@@ -238,23 +248,17 @@ func TestWhatCannotBeLockedIsNeverReleased(t *testing.T) {
 	}
 	t.Run("no font", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t)
-		b.addLocked("locked_pdf", agreedWords)
-		e := b.envelope(eve)
-		r, err := b.g.Submit(t.Context(), e, strings.NewReader(letterTo("[secure] x", "\u13a0\u13b6\u13c3", eve))) // Cherokee
-		if err != nil || !strings.HasPrefix(r.Text, "held as ") {
-			t.Fatal(r, err)
+		b, id := held(t, agreedWords, letterTo("[secure] x", "\u13a0\u13b6\u13c3", eve)) // Cherokee
+		for _, n := range b.noticesAbout(id) {
+			if strings.Contains(raw(t, n), "Ask Sam to send it") {
+				t.Error("the notice sends people to somebody who cannot help")
+			}
 		}
-		inClear(t, b, e.ID)
+		inClear(t, b, id)
 	})
 	t.Run("the rule is gone", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t)
-		b.addLocked("locked_pdf", "")
-		e := b.envelope(eve)
-		if r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret)); err != nil || !strings.HasPrefix(r.Text, "held as ") {
-			t.Fatal(r, err)
-		}
+		b, id := held(t, "", secret)
 		m := liveFiles(t, false)
 		m["mail.yaml"] = &fstest.MapFile{Mode: 0o644, Data: bytes.Replace(m["mail.yaml"].Data, []byte(`subject_starts: "[secure]"`), []byte(`subject_starts: "[other]"`), 1)}
 		snap, err := policy.Load(m)
@@ -262,20 +266,16 @@ func TestWhatCannotBeLockedIsNeverReleased(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.g.SetPolicy(snap)
-		inClear(t, b, e.ID)
+		inClear(t, b, id)
 	})
 	t.Run("the address has moved", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t)
-		b.addLocked("locked_pdf", "")
-		e := b.envelope(eve)
-		if r, err := b.g.Submit(t.Context(), e, strings.NewReader(secret)); err != nil || !strings.HasPrefix(r.Text, "held as ") {
-			t.Fatal(r, err)
+		b, id := held(t, "", secret)
+		if _, err := b.store.ImportClients(t.Context(), []store.ClientRow{{Client: filter.Client{Ref: "C-0201", Name: "Eve Elm",
+			Email: []mail.Address{{LocalPart: "new", Domain: eve.Domain}}, Country: "GB", Practitioner: "maya", Protection: "locked_pdf"}}}, "sam"); err != nil {
+			t.Fatal(err)
 		}
-		old := eve
-		b.store.ImportClients(t.Context(), []store.ClientRow{{Client: filter.Client{Ref: "C-0201", Name: "Eve Elm", Email: []mail.Address{{LocalPart: "new", Domain: old.Domain}},
-			Country: "GB", Practitioner: "maya", Protection: "locked_pdf"}}}, "sam")
-		inClear(t, b, e.ID)
+		inClear(t, b, id)
 	})
 }
 

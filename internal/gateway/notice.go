@@ -258,8 +258,11 @@ func (d *decided) notice() (templates.Notice, error) {
 	if f.Text == "" {
 		n.Reason = f.Reason
 	}
-	if f.Action == filter.Lock {
+	switch {
+	case f.Action == filter.Lock:
 		n.Next = "Nobody can let it go unlocked. Agree words with the client and release it, and it leaves locked; or take out what must be locked and send it again."
+	case f.Rule == filter.RuleCannotLock:
+		n.Next = "Nobody can let it go unlocked."
 	}
 	return n, nil
 }
